@@ -1,0 +1,33 @@
+/* Socket addresses as people write them: PORT, HOST:PORT, [V6]:PORT and unix:PATH. */
+#ifndef ADDRESS_H
+#define ADDRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sys/socket.h>
+
+/* The longest text that address_format() writes: a socket's path, with "unix:" and the final NUL. */
+#define ADDRESS_TEXT_SIZE 128
+
+struct address {
+	struct sockaddr_storage storage;
+	socklen_t size;
+};
+
+/*
+ * Read an address to listen on. A host name is resolved by the system. Returns NULL, or what is wrong with the text.
+ */
+const char *address_parse(const char *text, struct address *address);
+
+/* Write an address in the form that address_parse() takes. */
+void address_format(const struct sockaddr *sa, char text[ADDRESS_TEXT_SIZE]);
+
+/*
+ * Split "HOST", "HOST:PORT", "[V6]" or "[V6]:PORT" of n characters. The host is copied without brackets; *port keeps
+ * its value where there is none. Returns false when it is none of these, or the port not from 0 to 65535.
+ */
+bool address_split(const char *text, size_t n, char *host, size_t host_size, uint16_t *port);
+
+#endif

@@ -1,0 +1,207 @@
+#include "listener.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/listener.h>
+#include <netinet/in.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "clock.h"
+#include "log.h"
+
+#define BACKLOG 1024
+/* How long to leave new connections in the queue when there are no descriptors for them. */
+#define RETRY_MS 500
+
+struct listener {
+	struct evconnlistener *evl;
+	struct event *retry;
+	struct address address;
+	listener_callback *callback;
+	void *arg;
+	bool paused;
+	bool exhausted; /* of descriptors or memory; said once */
+};
+
+static void
+on_accept(struct evconnlistener *evl, evutil_socket_t fd, struct sockaddr *peer, int peer_size, void *arg)
+{
+	struct listener *listener = arg;
+
+	(void)evl, (void)peer, (void)peer_size;
+	listener->exhausted = false;
+	listener->callback(fd, listener->arg);
+}
+
+static void
+on_accept_error(struct evconnlistener *evl, void *arg)
+{
+	struct listener *listener = arg;
+	const struct timeval tv = clock_timeval(RETRY_MS);
+	const int error = errno;
+
+	(void)evl;
+	if (!listener->exhausted)
+		log_warning("cannot accept a connection: %s; new ones wait", strerror(error));
+	listener->exhausted = true;
+	evconnlistener_disable(listener->evl);
+	evtimer_add(listener->retry, &tv);
+}
+
+static void
+on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct listener *listener = arg;
+
+	(void)fd, (void)what;
+	if (!listener->paused)
+		evconnlistener_enable(listener->evl);
+}
+
+void
+listener_pause(struct listener *listener)
+{
+	listener->paused = true;
+	evconnlistener_disable(listener->evl);
+}
+
+void
+listener_resume(struct listener *listener)
+{
+	if (!listener->paused)
+		return;
+	listener->paused = false;
+	if (!evtimer_pending(listener->retry, NULL))
+		evconnlistener_enable(listener->evl);
+}
+
+/* Whether nobody listens behind a Unix socket's file any more. */
+static bool
+is_stale(const struct address *address)
+{
+	const struct sockaddr_un *un = (const void *)&address->storage;
+	struct stat st;
+	bool stale;
+	int fd;
+
+	if (lstat(un->sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	stale = connect(fd, (const struct sockaddr *)un, address->size) != 0 && errno == ECONNREFUSED;
+	close(fd);
+	return stale;
+}
+
+/* Bind and listen. A Unix socket is for its owner alone. Returns the socket, or -1 with errno. */
+static evutil_socket_t
+open_socket(const struct address *address)
+{
+	const struct sockaddr *sa = (const struct sockaddr *)&address->storage;
+	const bool is_unix = sa->sa_family == AF_UNIX;
+	const int on = 1;
+	const int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	mode_t mask;
+	int result;
+
+	if (fd < 0)
+		return -1;
+	if (is_unix && is_stale(address))
+		unlink(((const struct sockaddr_un *)sa)->sun_path);
+	if (!is_unix)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (sa->sa_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+	mask = umask(0177);
+	result = bind(fd, sa, address->size);
+	umask(mask);
+	if (result != 0 || listen(fd, BACKLOG) != 0) {
+		const int error = errno;
+
+		close(fd);
+		errno = error;
+		return -1;
+	}
+	return fd;
+}
+
+/* The address that the socket really has: port 0 has become a free one. */
+static void
+log_listening(const struct listener *listener, evutil_socket_t fd)
+{
+	struct address actual = {.size = sizeof actual.storage};
+	char text[ADDRESS_TEXT_SIZE];
+
+	if (getsockname(fd, (struct sockaddr *)&actual.storage, &actual.size) != 0)
+		actual = listener->address;
+	address_format((const struct sockaddr *)&actual.storage, text);
+	log_info("listening on %s", text);
+}
+
+static bool
+start(struct listener *listener, struct event_base *base, const char *text)
+{
+	const char *wrong = address_parse(text, &listener->address);
+	evutil_socket_t fd;
+
+	if (wrong != NULL) {
+		log_error("--listen %s: %s", text, wrong);
+		return false;
+	}
+	fd = open_socket(&listener->address);
+	if (fd < 0) {
+		log_error("cannot listen on %s: %s; choose another address with --listen", text, strerror(errno));
+		return false;
+	}
+	listener->retry = evtimer_new(base, on_retry, listener);
+	listener->evl =
+		evconnlistener_new(base, on_accept, listener, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+	if (listener->evl == NULL || listener->retry == NULL) {
+		if (listener->evl == NULL)
+			close(fd);
+		log_error("cannot listen on %s: out of memory", text);
+		return false;
+	}
+	evconnlistener_set_error_cb(listener->evl, on_accept_error);
+	log_listening(listener, fd);
+	return true;
+}
+
+struct listener *
+listener_new(struct event_base *base, const char *text, listener_callback *callback, void *arg)
+{
+	struct listener *listener = calloc(1, sizeof *listener);
+
+	if (listener == NULL) {
+		log_error("cannot listen on %s: out of memory", text);
+		return NULL;
+	}
+	listener->callback = callback;
+	listener->arg = arg;
+	if (!start(listener, base, text)) {
+		listener_free(listener);
+		return NULL;
+	}
+	return listener;
+}
+
+void
+listener_free(struct listener *listener)
+{
+	if (listener == NULL)
+		return;
+	if (listener->evl != NULL) {
+		if (listener->address.storage.ss_family == AF_UNIX)
+			unlink(((const struct sockaddr_un *)(const void *)&listener->address.storage)->sun_path);
+		evconnlistener_free(listener->evl);
+	}
+	if (listener->retry != NULL)
+		event_free(listener->retry);
+	free(listener);
+}

@@ -1,0 +1,183 @@
+#include "resolver.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/dns.h>
+#include <sys/stat.h>
+
+#include "log.h"
+
+#define SETTINGS "/etc/resolv.conf"
+#define HOSTS "/etc/hosts"
+
+struct resolver {
+	struct event_base *base;
+	struct evdns_base *dns;
+	struct timespec settings_time;
+	struct timespec hosts_time;
+	size_t query_count;
+};
+
+struct resolver_query {
+	struct resolver *resolver;
+	struct evdns_getaddrinfo_request *request; /* NULL once evdns has answered */
+	struct event *deliver;
+	resolver_callback *callback;
+	void *arg;
+	bool cancelled;
+	int error;
+	struct evutil_addrinfo *found;
+};
+
+static void
+on_dns_log(int is_warning, const char *message)
+{
+	(void)is_warning;
+	log_trace("dns: %s", message);
+}
+
+static struct timespec
+file_time(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return (struct timespec){0};
+	return st.st_mtim;
+}
+
+static bool
+same_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+/* Read the settings when they are new. While queries are under way the old ones serve: they belong to the same base. */
+static bool
+refresh(struct resolver *resolver)
+{
+	const struct timespec settings_time = file_time(SETTINGS);
+	const struct timespec hosts_time = file_time(HOSTS);
+
+	if (resolver->dns != NULL &&
+		(resolver->query_count > 0 || (same_time(settings_time, resolver->settings_time) &&
+						      same_time(hosts_time, resolver->hosts_time))))
+		return true;
+	if (resolver->dns != NULL)
+		evdns_base_free(resolver->dns, 0);
+	resolver->dns = evdns_base_new(resolver->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+	if (resolver->dns == NULL)
+		return false;
+	resolver->settings_time = settings_time;
+	resolver->hosts_time = hosts_time;
+	if (evdns_base_resolv_conf_parse(resolver->dns, DNS_OPTIONS_ALL, SETTINGS) != 0)
+		log_debug("no name servers in %s", SETTINGS);
+	/* Spoofing is as hard as it gets with the letters' case as a nonce, but too many servers fold it. */
+	evdns_base_set_option(resolver->dns, "randomize-case:", "0");
+	return true;
+}
+
+struct resolver *
+resolver_new(struct event_base *base)
+{
+	struct resolver *resolver = calloc(1, sizeof *resolver);
+
+	if (resolver == NULL)
+		return NULL;
+	resolver->base = base;
+	evdns_set_log_fn(on_dns_log);
+	return resolver;
+}
+
+void
+resolver_free(struct resolver *resolver)
+{
+	if (resolver == NULL)
+		return;
+	if (resolver->dns != NULL)
+		evdns_base_free(resolver->dns, 0);
+	free(resolver);
+}
+
+static void
+query_free(struct resolver_query *query)
+{
+	query->resolver->query_count--;
+	if (query->found != NULL)
+		evutil_freeaddrinfo(query->found);
+	event_free(query->deliver);
+	free(query);
+}
+
+static void
+on_deliver(evutil_socket_t fd, short what, void *arg)
+{
+	struct resolver_query *query = arg;
+	resolver_callback *const callback = query->callback;
+	void *const callback_arg = query->arg;
+	struct evutil_addrinfo *const found = query->found;
+	const int error = query->error;
+
+	(void)fd, (void)what;
+	query->found = NULL;
+	query_free(query);
+	callback(error, found, callback_arg);
+}
+
+/* evdns answers numeric addresses from within the call, and cancelled queries later: both are evened out here. */
+static void
+on_answer(int error, struct evutil_addrinfo *found, void *arg)
+{
+	struct resolver_query *query = arg;
+
+	query->request = NULL;
+	query->error = error;
+	query->found = found;
+	if (query->cancelled)
+		query_free(query);
+	else
+		event_active(query->deliver, 0, 0);
+}
+
+struct resolver_query *
+resolver_lookup(struct resolver *resolver, const char *host, uint16_t port, resolver_callback *callback, void *arg)
+{
+	struct evutil_addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
+	struct evdns_getaddrinfo_request *request;
+	struct resolver_query *query;
+	char service[8];
+
+	if (!refresh(resolver))
+		return NULL;
+	query = calloc(1, sizeof *query);
+	if (query == NULL)
+		return NULL;
+	query->resolver = resolver;
+	query->callback = callback;
+	query->arg = arg;
+	query->deliver = evtimer_new(resolver->base, on_deliver, query);
+	if (query->deliver == NULL) {
+		free(query);
+		return NULL;
+	}
+	resolver->query_count++;
+	snprintf(service, sizeof service, "%u", port);
+	request = evdns_getaddrinfo(resolver->dns, host, service, &hints, on_answer, query);
+	if (request != NULL)
+		query->request = request;
+	return query;
+}
+
+void
+resolver_cancel(struct resolver_query *query)
+{
+	if (query->request == NULL) {
+		query_free(query); /* answered but not delivered */
+		return;
+	}
+	query->cancelled = true;
+	evdns_getaddrinfo_cancel(query->request);
+}

@@ -1,0 +1,47 @@
+/*
+ * What both ends of a tunnel do with libwebsockets: its context, and the way of a session's bytes to its connection.
+ *
+ * libwebsockets has no part in the WebSocket itself. It makes the connection and carries bytes.
+ */
+#ifndef WIRE_H
+#define WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <libwebsockets.h>
+
+struct wisp_session;
+
+/* The most that is read or written in one go. */
+#define WIRE_BUFFER_SIZE (128 * 1024)
+
+/* Set what all of our contexts have in common. `fd_limit` bounds how many connections there can be at once. */
+void wire_context_info(struct lws_context_creation_info *info, unsigned fd_limit);
+
+/* Let libwebsockets log by our log: it has nothing to say to users that we do not say better. */
+void wire_init_log(void);
+
+/* Options of a tunnel's socket: no delay, and a short queue in the kernel, so that our own order counts. */
+void wire_tune_socket(int fd);
+
+enum wire_result {
+	WIRE_DONE,    /* the session has nothing more to send */
+	WIRE_BLOCKED, /* the connection takes no more: wait until it can be written */
+	WIRE_MORE,    /* enough for one turn */
+	WIRE_BROKEN,  /* close the connection */
+};
+
+/* How much to pull at once: little on a slow connection, so that nothing waits long behind it. */
+struct wire {
+	size_t chunk_size;
+};
+
+void wire_init(struct wire *wire);
+
+/* Send what the session has. `protocol` is how libwebsockets shall write. Counts the bytes in *sent. */
+enum wire_result wire_send(struct wire *wire, struct wisp_session *session, struct lws *wsi,
+	enum lws_write_protocol protocol, uint64_t *sent);
+
+#endif

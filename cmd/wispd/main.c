@@ -1,0 +1,117 @@
+/* wispd: a small Wisp server. */
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <event2/event.h>
+
+#include "log.h"
+#include "options.h"
+#include "server.h"
+#include "stop.h"
+#include "wire.h"
+
+struct settings {
+	struct server_options server;
+	int version; /* the position in "2|1" */
+	int verbosity;
+};
+
+#define SETTING(member) offsetof(struct settings, member)
+
+static const struct option_spec option_table[] = {
+	{"Where clients connect", "listen", 'l', OPTION_LIST, SETTING(server.listen), "ADDR",
+		"PORT, HOST:PORT, [V6]:PORT or unix:PATH; repeatable (127.0.0.1:6001)", 0, 0, NULL},
+	{NULL, "cert", 0, OPTION_TEXT, SETTING(server.cert), "FILE", "serve wss with this certificate chain, PEM", 0, 0,
+		NULL},
+	{NULL, "cert-key", 0, OPTION_TEXT, SETTING(server.cert_key), "FILE", "the certificate's private key, PEM", 0, 0,
+		NULL},
+	{NULL, "path", 0, OPTION_TEXT, SETTING(server.path), "PATH", "the only path that is Wisp (/)", 0, 0, NULL},
+
+	{"What streams may do", "allow-loopback", 0, OPTION_FLAG, SETTING(server.policy.allow_loopback), NULL,
+		"let them reach this machine", 0, 0, NULL},
+	{NULL, "allow-private", 0, OPTION_FLAG, SETTING(server.policy.allow_private), NULL,
+		"let them reach private networks", 0, 0, NULL},
+	{NULL, "buffer", 0, OPTION_COUNT, SETTING(server.buffer_packets), "PACKETS",
+		"how much a stream may send ahead (128)", 1, 65536, NULL},
+	{NULL, "wisp", 0, OPTION_CHOICE, SETTING(version), "1|2", "the highest protocol version (2)", 0, 0, "2|1"},
+
+	{"General", "verbose", 'v', OPTION_MORE, SETTING(verbosity), NULL,
+		"log more: destinations, and why streams end", 0, 0, NULL},
+	{NULL, "quiet", 'q', OPTION_LESS, SETTING(verbosity), NULL, "log less: warnings and errors only", 0, 0, NULL},
+	{NULL, "help", 'h', OPTION_HELP, 0, NULL, "show this", 0, 0, NULL},
+	{NULL, "version", 'V', OPTION_VERSION, 0, NULL, "show the version, and those of the libraries", 0, 0, NULL},
+	{0},
+};
+
+static const struct program program = {
+	.name = "wispd",
+	.synopsis = "[options]",
+	.purpose = "A small Wisp server.",
+	.options = option_table,
+};
+
+static void
+stop(void *arg)
+{
+	event_base_loopbreak(arg);
+}
+
+static bool
+check(struct settings *settings)
+{
+	struct server_options *options = &settings->server;
+
+	if ((options->cert == NULL) != (options->cert_key == NULL)) {
+		options_complain(&program, "--cert and --cert-key belong together");
+		return false;
+	}
+	if (options->path[0] != '/') {
+		options_complain(&program, "--path: '%s' does not begin with '/'", options->path);
+		return false;
+	}
+	options->version = settings->version == 0 ? 2 : 1;
+	log_set_level(LOG_LEVEL_INFO + settings->verbosity);
+	raise_descriptor_limit();
+	return true;
+}
+
+static int
+serve(const struct settings *settings)
+{
+	struct event_base *base = event_base_new();
+	struct stop_signals *signals = base != NULL ? stop_signals_new(base, stop, base) : NULL;
+	struct server server;
+	bool good;
+
+	if (signals == NULL) {
+		log_error("cannot set up the event loop");
+		return EXIT_FAILURE;
+	}
+	good = server_start(&server, base, &settings->server);
+	if (good)
+		event_base_dispatch(base);
+	server_stop(&server);
+	stop_signals_free(signals);
+	event_base_free(base);
+	libevent_global_shutdown();
+	return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct settings settings = {.server = {.path = "/", .buffer_packets = 128}};
+	const char *operand;
+
+	switch (options_parse(&program, argc, argv, &settings, &operand)) {
+	case OPTIONS_DONE:
+		return EXIT_SUCCESS;
+	case OPTIONS_WRONG:
+		return 2;
+	case OPTIONS_RUN:
+		break;
+	}
+	wire_init_log();
+	return check(&settings) ? serve(&settings) : 2;
+}

@@ -1,0 +1,353 @@
+#include "peer.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/socket.h>
+
+#include "address.h"
+#include "clock.h"
+#include "log.h"
+#include "server.h"
+#include "target.h"
+
+#define UPGRADE_MS 10000
+#define CLOSING_MS 2000
+#define PING_MS 30000
+/* Reads in one turn, before others have theirs. */
+#define READS_PER_TURN 32
+#define MAX_STREAMS 16384
+/* What may wait for all targets of a peer: beyond it, the peer is not read. */
+#define BACKLOG_MAX (64 << 20)
+
+static void on_run(evutil_socket_t fd, short what, void *arg);
+
+static void
+set_timer(struct peer *peer, uint64_t ms)
+{
+	const struct timeval tv = clock_timeval(ms);
+
+	evtimer_add(&peer->timer, &tv);
+}
+
+/* ---- the end ---- */
+
+void
+peer_free(struct peer *peer)
+{
+	struct wisp_session *session = peer->session;
+
+	event_del(&peer->event);
+	event_del(&peer->run_event);
+	event_del(&peer->timer);
+	if (peer->wsi != NULL) {
+		lws_set_opaque_user_data(peer->wsi, NULL);
+		lws_set_timeout(peer->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+	}
+	peer->session = NULL;
+	wisp_session_free(session);
+	server_forget(peer->server, peer);
+	free(peer->head);
+	free(peer);
+}
+
+/* Nothing more is taken from the peer; it gets what is still to be said, and CLOSING_MS for it. */
+static void
+begin_closing(struct peer *peer)
+{
+	if (peer->state != PEER_UPGRADING && peer->state != PEER_OPEN)
+		return;
+	peer->state = PEER_CLOSING;
+	set_timer(peer, CLOSING_MS);
+	event_active(&peer->run_event, EV_TIMEOUT, 0);
+}
+
+/* ---- the session ---- */
+
+static void
+on_ready(void *arg)
+{
+	struct peer *peer = arg;
+
+	log_debug("%s: wisp v%u", peer->name, wisp_session_version(peer->session));
+}
+
+static void
+on_wake(void *arg)
+{
+	struct peer *peer = arg;
+
+	event_active(&peer->run_event, EV_TIMEOUT, 0);
+}
+
+static void
+on_open(void *arg, struct wisp_stream *stream, const struct wisp_destination *destination)
+{
+	target_open(arg, stream, destination);
+}
+
+static const struct wisp_session_callbacks *
+session_callbacks(void)
+{
+	static struct wisp_session_callbacks callbacks;
+
+	if (callbacks.ready == NULL) {
+		callbacks = target_stream_callbacks;
+		callbacks.ready = on_ready;
+		callbacks.wake = on_wake;
+		callbacks.open = on_open;
+	}
+	return &callbacks;
+}
+
+static void
+feed(struct peer *peer, uint8_t *p, size_t n)
+{
+	if (peer->state != PEER_OPEN || n == 0)
+		return;
+	peer->heard_ms = clock_now_ms();
+	if (wisp_session_feed(peer->session, p, n))
+		return;
+	log_info("%s: %s", peer->name, wisp_session_error(peer->session));
+	begin_closing(peer);
+}
+
+/* ---- the upgrade ---- */
+
+/* Write text that is not a frame. It is short, and the first that this connection carries. */
+static bool
+write_text(struct peer *peer, const char *text, size_t n)
+{
+	unsigned char buffer[LWS_PRE + WISP_UPGRADE_RESPONSE_MAX];
+
+	memcpy(buffer + LWS_PRE, text, n);
+	return lws_write(peer->wsi, buffer + LWS_PRE, n, LWS_WRITE_RAW) == (int)n;
+}
+
+static void
+start_session(struct peer *peer, const struct wisp_upgrade_request *request)
+{
+	const struct server_options *options = peer->server->options;
+	const uint8_t version = request->has_protocol ? options->version : 1;
+
+	peer->session = wisp_session_new_server(
+		version, (uint32_t)options->buffer_packets, MAX_STREAMS, session_callbacks(), peer);
+	if (peer->session == NULL) {
+		begin_closing(peer);
+		return;
+	}
+	wire_init(&peer->wire);
+	peer->state = PEER_OPEN;
+	peer->heard_ms = clock_now_ms();
+	set_timer(peer, PING_MS);
+	log_info("%s: connected (wisp v%u)", peer->name, version);
+	event_active(&peer->run_event, EV_TIMEOUT, 0);
+}
+
+/* Gather the request. What comes behind it is the first of the session. */
+static void
+upgrade(struct peer *peer, uint8_t *p, size_t n)
+{
+	struct wisp_upgrade_request request;
+	char response[WISP_UPGRADE_RESPONSE_MAX];
+	const size_t before = peer->head_size;
+	const size_t room = WISP_UPGRADE_HEAD_MAX - before;
+	const size_t taken = n < room ? n : room;
+	size_t size;
+
+	memcpy(peer->head + before, p, taken);
+	peer->head_size += taken;
+	size = wisp_upgrade_parse(peer->head, peer->head_size, peer->server->options->path, &request);
+	if (size == 0)
+		return;
+	if (!write_text(peer, response, wisp_upgrade_respond(&request, response)) || request.status != 101) {
+		log_info("%s: refused with HTTP %d", peer->name, request.status);
+		begin_closing(peer);
+		return;
+	}
+	free(peer->head);
+	peer->head = NULL;
+	start_session(peer, &request);
+	feed(peer, p + (size - before), n - (size - before));
+}
+
+/* ---- libwebsockets ---- */
+
+int
+peer_on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+	struct peer *peer;
+
+	(void)user;
+	if (reason != LWS_CALLBACK_RAW_RX && reason != LWS_CALLBACK_RAW_CLOSE)
+		return 0;
+	peer = lws_get_opaque_user_data(wsi);
+	if (peer == NULL)
+		return 0;
+	peer->called = true;
+	if (reason == LWS_CALLBACK_RAW_CLOSE) {
+		peer->wsi = NULL;
+		peer->state = PEER_GONE;
+	} else if (peer->state == PEER_UPGRADING) {
+		upgrade(peer, in, len);
+	} else {
+		feed(peer, in, len);
+	}
+	return 0;
+}
+
+/* Let libwebsockets look at the socket until it finds nothing more. */
+static void
+service(struct peer *peer)
+{
+	for (int i = 0; i < READS_PER_TURN && peer->state != PEER_GONE; i++) {
+		const bool flush = peer->state == PEER_UPGRADING || lws_partial_buffered(peer->wsi);
+		struct lws_pollfd pfd = {.fd = lws_get_socket_fd(peer->wsi), .events = POLLIN | POLLOUT};
+
+		pfd.revents = (short)((peer->paused ? 0 : POLLIN) | (flush ? POLLOUT : 0));
+		if (pfd.revents == 0)
+			return;
+		peer->called = false;
+		lws_service_fd(peer->server->context, &pfd);
+		if (!peer->called && !(flush && peer->state != PEER_GONE && !lws_partial_buffered(peer->wsi)))
+			return;
+		if (!peer->called && i > 0)
+			return;
+	}
+	if (peer->state != PEER_GONE)
+		event_active(&peer->run_event, EV_TIMEOUT, 0);
+}
+
+static void
+send_pending(struct peer *peer)
+{
+	switch (wire_send(&peer->wire, peer->session, peer->wsi, LWS_WRITE_RAW, &peer->sent_bytes)) {
+	case WIRE_DONE:
+	case WIRE_BLOCKED:
+		break;
+	case WIRE_MORE:
+		event_active(&peer->run_event, EV_TIMEOUT, 0);
+		break;
+	case WIRE_BROKEN:
+		peer->state = PEER_GONE;
+		break;
+	}
+}
+
+/* Everything that can be done now. All events end here. */
+static void
+run(struct peer *peer)
+{
+	service(peer);
+	if (peer->state != PEER_GONE && peer->session != NULL)
+		send_pending(peer);
+	if (peer->state == PEER_CLOSING && !lws_partial_buffered(peer->wsi) &&
+		(peer->session == NULL || !wisp_session_pending(peer->session)))
+		peer->state = PEER_GONE;
+	if (peer->state == PEER_GONE) {
+		log_info("%s: disconnected", peer->name);
+		peer_free(peer);
+	}
+}
+
+void
+peer_check_budget(struct peer *peer)
+{
+	if (!peer->paused && peer->backlog_bytes >= BACKLOG_MAX) {
+		peer->paused = true;
+		log_debug("%s: not read: %zu bytes wait for its destinations", peer->name, peer->backlog_bytes);
+	} else if (peer->paused && peer->backlog_bytes < BACKLOG_MAX / 4 * 3) {
+		peer->paused = false;
+		peer->heard_ms = clock_now_ms();
+		event_active(&peer->run_event, EV_TIMEOUT, 0);
+	}
+}
+
+/* ---- events ---- */
+
+static void
+on_run(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	run(arg);
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct peer *peer = arg;
+
+	(void)fd, (void)what;
+	if (peer->state == PEER_OPEN && (peer->paused || clock_now_ms() - peer->heard_ms < 2 * PING_MS)) {
+		wisp_session_ping(peer->session);
+		set_timer(peer, PING_MS);
+		return;
+	}
+	if (peer->state == PEER_OPEN)
+		log_info("%s: gone without a word", peer->name);
+	else
+		log_debug("%s: too slow to %s", peer->name,
+			peer->state == PEER_UPGRADING ? "ask for the upgrade" : "close");
+	peer_free(peer);
+}
+
+static void
+name_peer(struct peer *peer, evutil_socket_t fd)
+{
+	static unsigned long count;
+	struct sockaddr_storage storage = {0};
+	socklen_t size = sizeof storage;
+	char text[ADDRESS_TEXT_SIZE];
+
+	if (getpeername(fd, (struct sockaddr *)&storage, &size) == 0 && storage.ss_family != AF_UNIX)
+		address_format((struct sockaddr *)&storage, text);
+	else
+		snprintf(text, sizeof text, "client %lu", ++count);
+	snprintf(peer->name, sizeof peer->name, "%.*s", (int)sizeof peer->name - 1, text);
+}
+
+static struct lws *
+adopt(struct server *server, evutil_socket_t fd)
+{
+	const lws_adoption_type type = LWS_ADOPT_SOCKET | (server->options->cert != NULL ? LWS_ADOPT_ALLOW_SSL : 0);
+	lws_sock_file_fd_type descriptor = {.sockfd = fd};
+
+	return lws_adopt_descriptor_vhost(
+		lws_get_vhost_by_name(server->context, "wisp"), type, descriptor, "wisp", NULL);
+}
+
+struct peer *
+peer_new(struct server *server, evutil_socket_t fd)
+{
+	struct peer *peer = calloc(1, sizeof *peer);
+	char *head = malloc(WISP_UPGRADE_HEAD_MAX);
+
+	if (peer == NULL || head == NULL) {
+		free(head);
+		free(peer);
+		close(fd);
+		return NULL;
+	}
+	peer->server = server;
+	peer->head = head;
+	wire_tune_socket(fd);
+	name_peer(peer, fd);
+	peer->wsi = adopt(server, fd); /* which closes the socket when it fails */
+	if (peer->wsi == NULL) {
+		free(head);
+		free(peer);
+		return NULL;
+	}
+	lws_set_opaque_user_data(peer->wsi, peer);
+	event_assign(&peer->event, server->base, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_run, peer);
+	evtimer_assign(&peer->run_event, server->base, on_run, peer);
+	evtimer_assign(&peer->timer, server->base, on_timer, peer);
+	event_add(&peer->event, NULL);
+	set_timer(peer, UPGRADE_MS);
+	TAILQ_INSERT_TAIL(&server->peers, peer, entry);
+	server->peer_count++;
+	return peer;
+}

@@ -1,0 +1,64 @@
+/*
+ * A client of the server: its connection from the HTTP upgrade to the end. libwebsockets does TLS and carries bytes
+ * (its `raw` role, which is the fastest); the upgrade and the frames are libwisp's.
+ */
+#ifndef PEER_H
+#define PEER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <event2/event_struct.h>
+#include <event2/util.h>
+#include <libwebsockets.h>
+
+#include <sys/queue.h>
+
+#include <wisp/session.h>
+#include <wisp/upgrade.h>
+
+#include "wire.h"
+
+struct server;
+
+enum peer_state {
+	PEER_UPGRADING, /* TLS and the HTTP request */
+	PEER_OPEN,
+	PEER_CLOSING, /* the last bytes go out */
+	PEER_GONE,    /* libwebsockets has closed the connection */
+};
+
+struct peer {
+	TAILQ_ENTRY(peer) entry;
+	struct server *server;
+	struct lws *wsi;
+	struct wisp_session *session; /* OPEN and CLOSING */
+	struct event event;           /* the socket */
+	struct event run_event;
+	struct event timer; /* UPGRADING, CLOSING: the time for it; OPEN: ping, or the look for stalled targets */
+	struct wire wire;
+	enum peer_state state;
+	bool paused; /* over its budget: not read */
+	bool called; /* libwebsockets had something for it */
+	uint64_t heard_ms;
+	uint64_t sent_bytes;
+	size_t backlog_bytes; /* that its targets have not taken */
+	size_t head_size;
+	char *head; /* UPGRADING: the request so far */
+	char name[64];
+};
+
+/* Take a connection. NULL, with the socket closed, when that cannot be. */
+struct peer *peer_new(struct server *server, evutil_socket_t fd);
+
+/* End the connection at once, with its streams. */
+void peer_free(struct peer *peer);
+
+/* To be called by targets after their backlog has changed. */
+void peer_check_budget(struct peer *peer);
+
+/* The one callback of libwebsockets. */
+int peer_on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
+
+#endif

@@ -1,0 +1,19 @@
+/* Which addresses streams may reach: a server on the internet must not be a way into the network that it stands in. */
+#ifndef POLICY_H
+#define POLICY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <sys/socket.h>
+
+struct policy {
+	bool allow_loopback; /* and the unspecified address, which leads to the machine itself too */
+	bool allow_private;  /* private, shared and link-local networks */
+};
+
+/* The reason to refuse an address with (enum wisp_reason), or 0. To be asked about each address that is connected to.
+ */
+uint8_t policy_check(const struct policy *policy, const struct sockaddr *sa);
+
+#endif

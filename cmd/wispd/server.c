@@ -1,0 +1,141 @@
+#include "server.h"
+
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include "clock.h"
+#include "listener.h"
+#include "log.h"
+#include "peer.h"
+#include "resolver.h"
+#include "target.h"
+#include "wire.h"
+
+#define PEERS_MAX 1024
+/* libwebsockets ends TLS connections in steps, which it has to be given the time for. */
+#define TICK_MS 1000
+
+static void
+on_accepted(evutil_socket_t fd, void *arg)
+{
+	struct server *server = arg;
+
+	if (peer_new(server, fd) == NULL)
+		log_warning("a client is turned away: out of memory");
+	if (server->peer_count < PEERS_MAX)
+		return;
+	log_warning("%d clients are connected: more have to wait", PEERS_MAX);
+	for (size_t i = 0; i < server->listener_count; i++)
+		listener_pause(server->listeners[i]);
+}
+
+void
+server_forget(struct server *server, struct peer *peer)
+{
+	TAILQ_REMOVE(&server->peers, peer, entry);
+	server->peer_count--;
+	for (size_t i = 0; i < server->listener_count; i++)
+		listener_resume(server->listeners[i]);
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct server *server = arg;
+
+	(void)fd, (void)what;
+	lws_service(server->context, -1);
+}
+
+/* libwebsockets would say little about files that it cannot use. */
+static bool
+check_certificate(const struct server_options *options)
+{
+	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+	const char *wrong = NULL;
+
+	if (context == NULL) {
+		log_error("cannot set up TLS");
+		return false;
+	}
+	if (SSL_CTX_use_certificate_chain_file(context, options->cert) != 1)
+		wrong = "--cert";
+	else if (SSL_CTX_use_PrivateKey_file(context, options->cert_key, SSL_FILETYPE_PEM) != 1 ||
+		 SSL_CTX_check_private_key(context) != 1)
+		wrong = "--cert-key";
+	if (wrong != NULL)
+		log_error("%s %s: %s", wrong, strcmp(wrong, "--cert") == 0 ? options->cert : options->cert_key,
+			ERR_reason_error_string(ERR_peek_last_error()));
+	ERR_clear_error();
+	SSL_CTX_free(context);
+	return wrong == NULL;
+}
+
+static struct lws_context *
+create_context(struct server *server)
+{
+	static const struct lws_protocols protocols[] = {
+		{.name = "wisp", .callback = peer_on_lws, .tx_packet_size = WIRE_BUFFER_SIZE},
+		{0},
+	};
+	struct lws_context_creation_info info;
+
+	wire_context_info(&info, PEERS_MAX + 16);
+	info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
+	info.vhost_name = "wisp";
+	info.protocols = protocols;
+	info.ssl_cert_filepath = server->options->cert;
+	info.ssl_private_key_filepath = server->options->cert_key;
+	return lws_create_context(&info);
+}
+
+bool
+server_start(struct server *server, struct event_base *base, const struct server_options *options)
+{
+	static const char *const usual[] = {"127.0.0.1:6001"};
+	const char *const *addresses = options->listen.count > 0 ? options->listen.items : usual;
+	const size_t count = options->listen.count > 0 ? options->listen.count : 1;
+	const struct timeval tick = clock_timeval(TICK_MS);
+
+	memset(server, 0, sizeof *server);
+	server->base = base;
+	server->options = options;
+	TAILQ_INIT(&server->peers);
+	TAILQ_INIT(&server->draining);
+	event_assign(&server->tick_timer, base, -1, EV_PERSIST, on_tick, server);
+	if (options->cert != NULL && !check_certificate(options))
+		return false;
+	server->resolver = resolver_new(base);
+	server->context = create_context(server);
+	if (server->resolver == NULL || server->context == NULL) {
+		log_error("cannot set up libwebsockets");
+		return false;
+	}
+	event_add(&server->tick_timer, &tick);
+	for (size_t i = 0; i < count; i++) {
+		server->listeners[i] = listener_new(base, addresses[i], on_accepted, server);
+		if (server->listeners[i] == NULL)
+			return false;
+		server->listener_count++;
+	}
+	return true;
+}
+
+void
+server_stop(struct server *server)
+{
+	struct peer *peer;
+
+	for (size_t i = 0; i < server->listener_count; i++)
+		listener_free(server->listeners[i]);
+	server->listener_count = 0;
+	while ((peer = TAILQ_FIRST(&server->peers)) != NULL)
+		peer_free(peer);
+	target_drop_draining(server);
+	event_del(&server->tick_timer);
+	if (server->context != NULL)
+		lws_context_destroy(server->context);
+	resolver_free(server->resolver);
+}

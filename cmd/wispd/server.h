@@ -1,0 +1,54 @@
+/* The server: listeners, and the peers that came through them. */
+#ifndef SERVER_H
+#define SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <libwebsockets.h>
+
+#include <sys/queue.h>
+
+#include "options.h"
+#include "policy.h"
+
+struct server_options {
+	struct option_list listen;
+	const char *cert; /* NULL for no TLS */
+	const char *cert_key;
+	const char *path;
+	struct policy policy;
+	uint8_t version; /* the highest */
+	size_t buffer_packets;
+};
+
+struct peer;
+struct target;
+TAILQ_HEAD(peer_list, peer);
+TAILQ_HEAD(target_list, target);
+
+struct server {
+	struct event_base *base;
+	const struct server_options *options;
+	struct lws_context *context;
+	struct resolver *resolver;
+	struct listener *listeners[OPTION_LIST_MAX];
+	size_t listener_count;
+	struct peer_list peers;
+	size_t peer_count;
+	struct target_list draining; /* targets whose stream is over but that have not taken all of it */
+	size_t draining_bytes;
+	struct event tick_timer;
+};
+
+/* Start everything. Returns false when that cannot be: logged. The caller calls server_stop() in either case. */
+bool server_start(struct server *server, struct event_base *base, const struct server_options *options);
+void server_stop(struct server *server);
+
+/* To be called by a peer that is gone. */
+void server_forget(struct server *server, struct peer *peer);
+
+#endif

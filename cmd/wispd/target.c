@@ -1,0 +1,400 @@
+#include "target.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/socket.h>
+
+#include "clock.h"
+#include "log.h"
+#include "peer.h"
+#include "relay.h"
+#include "resolver.h"
+#include "server.h"
+
+#define RESOLVE_MS 10000
+#define CONNECT_MS 10000
+/* A target that takes nothing of what waits for it for this long is given up. */
+#define STALL_MS 60000
+/* What streams that are over may leave behind for their targets, over all peers. */
+#define DRAINING_MAX ((size_t)256 << 20)
+
+enum target_state {
+	TARGET_RESOLVING,
+	TARGET_CONNECTING,
+	TARGET_OPEN,
+	TARGET_DRAINING, /* the stream is over; what it brought is still on its way */
+};
+
+struct target {
+	TAILQ_ENTRY(target) entry; /* DRAINING: the server's list */
+	struct peer *peer;         /* not DRAINING: it may be gone by then */
+	struct server *server;
+	struct wisp_stream *stream; /* NULL when it is over */
+	struct relay relay;
+	struct event timer; /* until OPEN: the time to connect; then: the look for a stall */
+	struct resolver_query *query;
+	struct evutil_addrinfo *addresses;
+	struct evutil_addrinfo *address; /* the next to be tried */
+	enum target_state state;
+	uint8_t reason; /* why no address could be connected */
+};
+
+static void on_socket(evutil_socket_t fd, short what, void *arg);
+
+static void
+set_timer(struct target *target, uint64_t ms)
+{
+	const struct timeval tv = clock_timeval(ms);
+
+	evtimer_add(&target->timer, &tv);
+}
+
+/* ---- the end ---- */
+
+static void
+target_free(struct target *target, bool reset)
+{
+	struct peer *peer = target->peer;
+
+	if (target->state == TARGET_DRAINING)
+		TAILQ_REMOVE(&target->server->draining, target, entry);
+	if (target->query != NULL)
+		resolver_cancel(target->query);
+	if (target->addresses != NULL)
+		evutil_freeaddrinfo(target->addresses);
+	relay_close(&target->relay, reset);
+	event_del(&target->timer);
+	free(target);
+	if (peer != NULL)
+		peer_check_budget(peer);
+}
+
+/* Close the stream and the connection. */
+static void
+end(struct target *target, uint8_t reason)
+{
+	if (target->stream != NULL) {
+		log_debug("%s: stream %u: %s", target->peer->name, wisp_stream_id(target->stream),
+			wisp_reason_text(reason));
+		wisp_stream_close(target->stream, reason);
+	}
+	target_free(target, reason != WISP_REASON_VOLUNTARY);
+}
+
+static uint8_t
+reason_of(int error)
+{
+	switch (error) {
+	case ECONNREFUSED:
+		return WISP_REASON_REFUSED;
+	case ETIMEDOUT:
+		return WISP_REASON_TIMED_OUT;
+	case ENETUNREACH:
+	case EHOSTUNREACH:
+	case EADDRNOTAVAIL:
+	case ENETDOWN:
+		return WISP_REASON_UNREACHABLE;
+	case EACCES:
+	case EPERM:
+		return WISP_REASON_BLOCKED;
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		return WISP_REASON_THROTTLED;
+	default:
+		return WISP_REASON_NETWORK_ERROR;
+	}
+}
+
+/* ---- the stream ---- */
+
+static void
+report_backlog(struct target *target)
+{
+	if (target->stream != NULL)
+		wisp_stream_set_backlog(target->stream, relay_backlog(&target->relay));
+	if (target->peer != NULL)
+		peer_check_budget(target->peer);
+}
+
+/* The stream is over, and its peer may go at any time, but what it brought shall reach the target. */
+static void
+drain(struct target *target)
+{
+	struct server *server = target->server;
+	const size_t waiting = relay_backlog(&target->relay);
+
+	target->stream = NULL;
+	if (waiting == 0 || waiting > DRAINING_MAX - server->draining_bytes) {
+		target_free(target, waiting > 0);
+		return;
+	}
+	*target->relay.total -= waiting;
+	server->draining_bytes += waiting;
+	target->relay.total = &server->draining_bytes;
+	peer_check_budget(target->peer);
+	target->peer = NULL;
+	target->state = TARGET_DRAINING;
+	TAILQ_INSERT_TAIL(&server->draining, target, entry);
+	set_timer(target, STALL_MS);
+}
+
+void
+target_drop_draining(struct server *server)
+{
+	while (!TAILQ_EMPTY(&server->draining))
+		target_free(TAILQ_FIRST(&server->draining), true);
+}
+
+static size_t
+on_stream_read(void *arg, uint8_t *p, size_t n)
+{
+	struct target *target = arg;
+	size_t size;
+
+	if (target->state != TARGET_OPEN)
+		return 0;
+	size = relay_read(&target->relay, p, n);
+	if (target->relay.state == RELAY_ERROR) {
+		end(target, reason_of(target->relay.error));
+	} else if (target->relay.state == RELAY_EOF) {
+		log_debug("%s: stream %u: the destination has ended it", target->peer->name,
+			wisp_stream_id(target->stream));
+		wisp_stream_close(target->stream, WISP_REASON_VOLUNTARY);
+		drain(target);
+	}
+	return size;
+}
+
+static size_t
+on_stream_available(void *arg)
+{
+	const struct target *target = arg;
+
+	return target->state == TARGET_OPEN ? relay_available(&target->relay) : 0;
+}
+
+static void
+on_stream_data(void *arg, uint8_t *p, size_t n, bool last)
+{
+	struct target *target = arg;
+
+	(void)last;
+	if (!relay_write(&target->relay, p, n))
+		end(target, reason_of(target->relay.error));
+	else
+		report_backlog(target);
+}
+
+static void
+on_stream_closed(void *arg, uint8_t reason)
+{
+	struct target *target = arg;
+
+	log_debug("%s: stream %u: closed by the client: %s", target->peer->name, wisp_stream_id(target->stream),
+		wisp_reason_text(reason));
+	target->stream = NULL;
+	if (reason == WISP_REASON_VOLUNTARY && target->state == TARGET_OPEN)
+		drain(target);
+	else
+		target_free(target, true);
+}
+
+const struct wisp_session_callbacks target_stream_callbacks = {
+	.data = on_stream_data,
+	.closed = on_stream_closed,
+	.read = on_stream_read,
+	.available = on_stream_available,
+};
+
+/* ---- connecting ---- */
+
+/* Start to connect a socket to an address. Returns it, or -1 with errno. */
+static int
+start_connect(const struct evutil_addrinfo *address)
+{
+	const int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -1;
+	if (connect(fd, address->ai_addr, (socklen_t)address->ai_addrlen) != 0 && errno != EINPROGRESS) {
+		const int error = errno;
+
+		close(fd);
+		errno = error;
+		return -1;
+	}
+	return fd;
+}
+
+/* A block by policy explains more than an address that did not answer, and that more than what came before. */
+static void
+note_failure(struct target *target, uint8_t reason)
+{
+	if (target->reason != WISP_REASON_BLOCKED)
+		target->reason = reason;
+}
+
+/* Try the addresses from the next one on, until a connection is under way or none is left. */
+static void
+try_addresses(struct target *target)
+{
+	for (; target->address != NULL; target->address = target->address->ai_next) {
+		const uint8_t refusal = policy_check(&target->server->options->policy, target->address->ai_addr);
+		int fd;
+
+		if (refusal != 0) {
+			note_failure(target, refusal);
+			continue;
+		}
+		fd = start_connect(target->address);
+		if (fd >= 0 && !relay_open(&target->relay, target->server->base, fd, on_socket, target)) {
+			close(fd);
+			fd = -1;
+		}
+		if (fd < 0) {
+			note_failure(target, reason_of(errno));
+			continue;
+		}
+		target->state = TARGET_CONNECTING;
+		target->address = target->address->ai_next;
+		set_timer(target, CONNECT_MS);
+		return;
+	}
+	end(target, target->reason);
+}
+
+static void
+try_next(struct target *target, uint8_t reason)
+{
+	note_failure(target, reason);
+	event_del(&target->relay.event);
+	close(target->relay.fd);
+	target->relay.fd = -1;
+	try_addresses(target);
+}
+
+static void
+on_resolved(int error, struct evutil_addrinfo *found, void *arg)
+{
+	struct target *target = arg;
+
+	target->query = NULL;
+	target->addresses = target->address = found;
+	if (error != 0)
+		log_debug("%s: stream %u: the name does not resolve: %s", target->peer->name,
+			wisp_stream_id(target->stream), evutil_gai_strerror(error));
+	try_addresses(target);
+}
+
+static void
+on_connected(struct target *target)
+{
+	int error = 0;
+	socklen_t size = sizeof error;
+
+	if (getsockopt(target->relay.fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+		error = errno;
+	if (error != 0) {
+		try_next(target, reason_of(error));
+		return;
+	}
+	target->state = TARGET_OPEN;
+	target->relay.moved_ms = target->relay.taken_ms = clock_now_ms();
+	set_timer(target, STALL_MS);
+	if (!relay_flush(&target->relay)) {
+		end(target, reason_of(target->relay.error));
+		return;
+	}
+	report_backlog(target);
+	wisp_stream_ready(target->stream);
+}
+
+/* ---- events ---- */
+
+static void
+on_socket(evutil_socket_t fd, short what, void *arg)
+{
+	struct target *target = arg;
+
+	(void)fd;
+	if (target->state == TARGET_CONNECTING) {
+		if (what & EV_WRITE)
+			on_connected(target);
+		return;
+	}
+	if ((what & EV_WRITE) && !relay_flush(&target->relay)) {
+		end(target, reason_of(target->relay.error));
+		return;
+	}
+	if (target->state == TARGET_DRAINING) {
+		if (relay_backlog(&target->relay) == 0)
+			target_free(target, false);
+		return;
+	}
+	if (what & EV_WRITE)
+		report_backlog(target);
+	if (what & EV_READ)
+		wisp_stream_ready(target->stream);
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct target *target = arg;
+	const uint64_t idle_ms = clock_now_ms() - target->relay.taken_ms;
+
+	(void)fd, (void)what;
+	switch (target->state) {
+	case TARGET_RESOLVING:
+		end(target, WISP_REASON_UNREACHABLE);
+		break;
+	case TARGET_CONNECTING:
+		try_next(target, WISP_REASON_TIMED_OUT);
+		break;
+	case TARGET_OPEN:
+	case TARGET_DRAINING:
+		if (relay_backlog(&target->relay) == 0)
+			set_timer(target, STALL_MS);
+		else if (idle_ms < STALL_MS)
+			set_timer(target, STALL_MS - idle_ms);
+		else
+			end(target, WISP_REASON_TRANSFER_TIMED_OUT);
+		break;
+	}
+}
+
+void
+target_open(struct peer *peer, struct wisp_stream *stream, const struct wisp_destination *destination)
+{
+	struct target *target;
+	char host[WISP_HOST_MAX + 1];
+
+	memcpy(host, destination->host, destination->host_size);
+	host[destination->host_size] = '\0';
+	log_debug("%s: stream %u: CONNECT to %s port %u", peer->name, wisp_stream_id(stream), host, destination->port);
+	if (destination->type != WISP_TCP) {
+		wisp_stream_close(stream, WISP_REASON_BLOCKED);
+		return;
+	}
+	target = calloc(1, sizeof *target);
+	if (target == NULL) {
+		wisp_stream_close(stream, WISP_REASON_THROTTLED);
+		return;
+	}
+	target->peer = peer;
+	target->server = peer->server;
+	target->stream = stream;
+	target->reason = WISP_REASON_UNREACHABLE;
+	relay_init(&target->relay, &peer->backlog_bytes);
+	evtimer_assign(&target->timer, peer->server->base, on_timer, target);
+	set_timer(target, RESOLVE_MS);
+	wisp_stream_set_arg(stream, target);
+	target->query = resolver_lookup(peer->server->resolver, host, destination->port, on_resolved, target);
+	if (target->query == NULL)
+		end(target, WISP_REASON_THROTTLED);
+}

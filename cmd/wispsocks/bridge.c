@@ -1,0 +1,146 @@
+#include "bridge.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "clock.h"
+#include "listener.h"
+#include "log.h"
+
+/* How often, while the budget is spent, to look for a program that takes nothing. */
+#define STALL_CHECK_MS 500
+
+static void
+on_accepted(evutil_socket_t fd, void *arg)
+{
+	struct bridge *bridge = arg;
+	struct client *client = client_new(bridge, fd);
+
+	if (client == NULL) {
+		log_warning("a program is turned away: out of memory");
+		return;
+	}
+	TAILQ_INSERT_TAIL(&bridge->clients, client, entry);
+	bridge->client_count++;
+	if (bridge->client_count < bridge->options->max_clients)
+		return;
+	if (!bridge->full)
+		log_warning("%zu programs are connected, more have to wait; see --max-clients", bridge->client_count);
+	bridge->full = true;
+	for (size_t i = 0; i < bridge->listener_count; i++)
+		listener_pause(bridge->listeners[i]);
+}
+
+void
+bridge_forget(struct bridge *bridge, struct client *client)
+{
+	TAILQ_REMOVE(&bridge->clients, client, entry);
+	bridge->client_count--;
+	if (bridge->client_count < bridge->options->max_clients)
+		for (size_t i = 0; i < bridge->listener_count; i++)
+			listener_resume(bridge->listeners[i]);
+	if (bridge->client_count < bridge->options->max_clients / 2)
+		bridge->full = false; /* the next time is worth a line again */
+	bridge_check_budget(bridge);
+}
+
+void
+bridge_check_budget(struct bridge *bridge)
+{
+	const struct timeval tv = clock_timeval(STALL_CHECK_MS);
+	const size_t limit = bridge->options->buffer_limit_bytes;
+
+	if (bridge->tunnel == NULL)
+		return;
+	if (!bridge->over_budget && bridge->backlog_bytes >= limit) {
+		log_debug("%zu bytes wait for programs: the tunnel is not read", bridge->backlog_bytes);
+		bridge->over_budget = true;
+		tunnel_pause(bridge->tunnel);
+		event_add(&bridge->stall_timer, &tv);
+	} else if (bridge->over_budget && bridge->backlog_bytes < limit - limit / 4) {
+		bridge->over_budget = false;
+		event_del(&bridge->stall_timer);
+		tunnel_resume(bridge->tunnel);
+	}
+}
+
+/* The tunnel stands still because of programs that take too little: end those that take nothing. */
+static void
+on_stall_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct bridge *bridge = arg;
+	const uint64_t now_ms = clock_now_ms();
+	struct client *client, *next;
+
+	(void)fd, (void)what;
+	for (client = TAILQ_FIRST(&bridge->clients); client != NULL; client = next) {
+		next = TAILQ_NEXT(client, entry);
+		client_end_if_stalled(client, now_ms);
+	}
+}
+
+static void
+on_tunnel_up(void *arg)
+{
+	struct bridge *bridge = arg;
+	struct client *client, *next;
+
+	for (client = TAILQ_FIRST(&bridge->clients); client != NULL; client = next) {
+		next = TAILQ_NEXT(client, entry);
+		if (client->state == CLIENT_WAITING)
+			client_connect(client);
+	}
+}
+
+static void
+on_tunnel_hopeless(void *arg)
+{
+	struct bridge *bridge = arg;
+
+	bridge->hopeless = true;
+	event_base_loopbreak(bridge->base);
+}
+
+bool
+bridge_start(struct bridge *bridge, struct event_base *base, const struct bridge_options *options)
+{
+	static const char *const usual[] = {"127.0.0.1:1080"};
+	const char *const *addresses = options->listen.count > 0 ? options->listen.items : usual;
+	const size_t count = options->listen.count > 0 ? options->listen.count : 1;
+
+	memset(bridge, 0, sizeof *bridge);
+	bridge->base = base;
+	bridge->options = options;
+	TAILQ_INIT(&bridge->clients);
+	event_assign(&bridge->stall_timer, base, -1, EV_PERSIST, on_stall_timer, bridge);
+	bridge->tunnel_callbacks = (struct tunnel_callbacks){
+		.streams = client_stream_callbacks,
+		.up = on_tunnel_up,
+		.hopeless = on_tunnel_hopeless,
+	};
+	for (size_t i = 0; i < count; i++) {
+		bridge->listeners[i] = listener_new(base, addresses[i], on_accepted, bridge);
+		if (bridge->listeners[i] == NULL)
+			return false;
+		bridge->listener_count++;
+	}
+	bridge->tunnel = tunnel_new(base, &options->tunnel, &bridge->tunnel_callbacks, bridge);
+	return bridge->tunnel != NULL;
+}
+
+void
+bridge_stop(struct bridge *bridge)
+{
+	struct tunnel *tunnel = bridge->tunnel;
+	struct client *client;
+
+	for (size_t i = 0; i < bridge->listener_count; i++)
+		listener_free(bridge->listeners[i]);
+	bridge->listener_count = 0;
+	bridge->tunnel = NULL; /* nothing is to be paused or resumed any more */
+	tunnel_free(tunnel);
+	while ((client = TAILQ_FIRST(&bridge->clients)) != NULL)
+		client_free(client);
+	event_del(&bridge->stall_timer);
+}

@@ -1,0 +1,488 @@
+#include "client.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <wisp/socks5.h>
+
+#include "clock.h"
+#include "log.h"
+
+#define HANDSHAKE_MS 10000
+/* How long a program may take to hang up after it was told the end (RFC 1928 section 6 allows 10 s). */
+#define LEAVING_MS 2000
+/* How long a stream without anything moving waits for the answer to a program that has ended its own data. */
+#define HALF_CLOSED_MS 300000
+/* Whether such a program is still there at all is asked by keepalive probes, in seconds. */
+#define PROBE_AFTER_S 15
+#define PROBE_EVERY_S 15
+#define PROBES 4
+#define DISCARD_SIZE 16384
+
+struct client_handshake {
+	uint8_t message[WISP_SOCKS5_MESSAGE_MAX];
+	size_t size; /* of what has been read of the message */
+	struct wisp_socks5_request request;
+};
+
+static void leave(struct client *client);
+
+/* ---- timers ---- */
+
+static void
+set_timer(struct client *client, uint64_t ms)
+{
+	const struct timeval tv = clock_timeval(ms);
+
+	evtimer_add(&client->timer, &tv);
+}
+
+/* How long nothing may move on an open stream; 0 is for ever. */
+static uint64_t
+idle_limit_ms(const struct client *client)
+{
+	const uint64_t limit_ms = client->bridge->options->idle_timeout_ms;
+
+	if (client->relay.state != RELAY_EOF)
+		return limit_ms;
+	return limit_ms != 0 && limit_ms < HALF_CLOSED_MS ? limit_ms : HALF_CLOSED_MS;
+}
+
+/* The timer is not moved with each byte: when it ends, it looks how long ago the last one was. */
+static void
+check_idle(struct client *client)
+{
+	const uint64_t limit_ms = idle_limit_ms(client);
+	const uint64_t idle_ms = clock_now_ms() - client->relay.moved_ms;
+
+	if (limit_ms == 0)
+		return;
+	if (idle_ms < limit_ms) {
+		set_timer(client, limit_ms - idle_ms);
+		return;
+	}
+	log_debug("stream %u: nothing moved for %.3g s", wisp_stream_id(client->stream), (double)idle_ms / 1000);
+	wisp_stream_close(client->stream, WISP_REASON_VOLUNTARY);
+	client->stream = NULL;
+	relay_close(&client->relay, true);
+	client_free(client);
+}
+
+/* ---- the end ---- */
+
+void
+client_free(struct client *client)
+{
+	if (client->stream != NULL)
+		wisp_stream_close(client->stream, WISP_REASON_NETWORK_ERROR);
+	relay_close(&client->relay, client->state == CLIENT_OPEN || client->state == CLIENT_DRAINING);
+	event_del(&client->timer);
+	bridge_forget(client->bridge, client);
+	free(client->handshake);
+	free(client);
+}
+
+/* Read and drop what a program that has been told the end still sends: with unread data, closing would be a reset. */
+static void
+discard(struct client *client)
+{
+	char scratch[DISCARD_SIZE];
+
+	while (relay_read(&client->relay, scratch, sizeof scratch) > 0)
+		;
+	if (client->relay.state != RELAY_OPEN)
+		client_free(client);
+}
+
+/* Everything has been said. */
+static void
+leave(struct client *client)
+{
+	client->state = CLIENT_LEAVING;
+	if (shutdown(client->relay.fd, SHUT_WR) != 0 || client->relay.state != RELAY_OPEN) {
+		client_free(client);
+		return;
+	}
+	set_timer(client, LEAVING_MS);
+	discard(client);
+}
+
+/* The stream is over and the program has all of its data. Only a stream that ended well ends like a complete one. */
+static void
+finish(struct client *client)
+{
+	if (client->reason == WISP_REASON_VOLUNTARY) {
+		leave(client);
+		return;
+	}
+	relay_close(&client->relay, true);
+	client_free(client);
+}
+
+/* The program's socket broke. */
+static void
+lose(struct client *client)
+{
+	if (client->stream != NULL) {
+		log_debug("stream %u: the program is gone: %s", wisp_stream_id(client->stream),
+			strerror(client->relay.error));
+		wisp_stream_close(client->stream,
+			client->relay.error == ENOMEM ? WISP_REASON_CLIENT_ERROR : WISP_REASON_NETWORK_ERROR);
+		client->stream = NULL;
+	}
+	client_free(client);
+}
+
+bool
+client_end_if_stalled(struct client *client, uint64_t now_ms)
+{
+	if (relay_backlog(&client->relay) == 0 ||
+		now_ms - client->relay.taken_ms < client->bridge->options->stall_timeout_ms)
+		return false;
+	log_warning("a program takes no data and holds up the others: its connection is closed");
+	if (client->stream != NULL)
+		wisp_stream_close(client->stream, WISP_REASON_CLIENT_ERROR);
+	client->stream = NULL;
+	relay_close(&client->relay, true);
+	client_free(client);
+	return true;
+}
+
+/* ---- SOCKS ---- */
+
+static void
+refuse(struct client *client, enum wisp_socks5_reply code)
+{
+	uint8_t reply[WISP_SOCKS5_REPLY_MAX];
+
+	if (relay_write(&client->relay, reply, wisp_socks5_reply(reply, code)))
+		leave(client);
+	else
+		lose(client);
+}
+
+static void
+choose_method(struct client *client, const struct wisp_socks5_greeting *greeting)
+{
+	const bool acceptable = memchr(greeting->methods, WISP_SOCKS5_METHOD_NONE, greeting->method_count) != NULL;
+	uint8_t reply[WISP_SOCKS5_METHOD_REPLY_SIZE];
+
+	wisp_socks5_method_reply(reply, acceptable ? WISP_SOCKS5_METHOD_NONE : WISP_SOCKS5_METHOD_UNACCEPTABLE);
+	if (!relay_write(&client->relay, reply, sizeof reply)) {
+		lose(client);
+	} else if (!acceptable) {
+		log_info("a program offers no SOCKS5 authentication method that is accepted");
+		leave(client);
+	} else {
+		client->state = CLIENT_REQUEST;
+		client->handshake->size = 0;
+	}
+}
+
+static void
+handle_request(struct client *client)
+{
+	const struct wisp_socks5_request *request = &client->handshake->request;
+
+	if (request->command != WISP_SOCKS5_CONNECT) {
+		log_debug("a program asks for SOCKS5 command %u, which is not supported", request->command);
+		refuse(client, WISP_SOCKS5_COMMAND_UNSUPPORTED);
+		return;
+	}
+	client->state = CLIENT_WAITING;
+	if (tunnel_session(client->bridge->tunnel) != NULL) {
+		client_connect(client);
+		return;
+	}
+	set_timer(client, client->bridge->options->connect_timeout_ms);
+	tunnel_hurry(client->bridge->tunnel);
+}
+
+static enum wisp_socks5_result
+decode(struct client *client, size_t *need, struct wisp_socks5_greeting *greeting)
+{
+	struct client_handshake *handshake = client->handshake;
+
+	if (client->state == CLIENT_GREETING)
+		return wisp_socks5_greeting_decode(handshake->message, handshake->size, need, greeting);
+	return wisp_socks5_request_decode(handshake->message, handshake->size, need, &handshake->request);
+}
+
+/*
+ * Read the greeting and the request, and not a byte more: what follows stays in the socket, from where the tunnel pulls
+ * it.
+ */
+static void
+shake_hands(struct client *client)
+{
+	while (client->state == CLIENT_GREETING || client->state == CLIENT_REQUEST) {
+		struct client_handshake *handshake = client->handshake;
+		struct wisp_socks5_greeting greeting;
+		size_t need, n;
+
+		switch (decode(client, &need, &greeting)) {
+		case WISP_SOCKS5_MORE:
+			n = relay_read(&client->relay, handshake->message + handshake->size, need - handshake->size);
+			handshake->size += n;
+			if (n > 0)
+				break;
+			if (client->relay.state != RELAY_OPEN)
+				client_free(client);
+			return;
+		case WISP_SOCKS5_OK:
+			if (client->state == CLIENT_REQUEST) {
+				handle_request(client);
+				return;
+			}
+			choose_method(client, &greeting);
+			if (client->state != CLIENT_REQUEST)
+				return;
+			break;
+		case WISP_SOCKS5_INVALID:
+			log_info("a program does not speak SOCKS5 (its first byte is 0x%02x); set it to SOCKS5, not "
+				 "HTTP or SOCKS4",
+				handshake->message[0]);
+			client_free(client);
+			return;
+		case WISP_SOCKS5_BAD_ADDRESS:
+			refuse(client, WISP_SOCKS5_ADDRESS_UNSUPPORTED);
+			return;
+		case WISP_SOCKS5_BAD_NAME:
+			refuse(client, WISP_SOCKS5_FAILURE);
+			return;
+		}
+	}
+}
+
+void
+client_connect(struct client *client)
+{
+	struct wisp_session *session = tunnel_session(client->bridge->tunnel);
+	const struct wisp_socks5_request *request = &client->handshake->request;
+	const struct wisp_destination destination = {
+		.type = WISP_TCP,
+		.port = request->port,
+		.host = request->host,
+		.host_size = request->host_size,
+	};
+	uint8_t reply[WISP_SOCKS5_REPLY_MAX];
+
+	if (client->state != CLIENT_WAITING)
+		return;
+	event_del(&client->timer);
+	/* Streams whose CLOSE the server does not take count too: programs that come and go must not pile them up. */
+	if (wisp_session_stream_count(session) < 2 * client->bridge->options->max_clients)
+		client->stream = wisp_stream_open(session, &destination, client);
+	if (client->stream == NULL) {
+		refuse(client, WISP_SOCKS5_FAILURE);
+		return;
+	}
+	log_debug("stream %u: CONNECT to %s port %u", wisp_stream_id(client->stream), request->host, request->port);
+	client->state = CLIENT_OPEN;
+	if (!relay_write(&client->relay, reply, wisp_socks5_reply(reply, WISP_SOCKS5_SUCCEEDED))) {
+		lose(client);
+		return;
+	}
+	free(client->handshake);
+	client->handshake = NULL;
+	wisp_stream_ready(client->stream);
+	check_idle(client);
+}
+
+/* ---- the stream ---- */
+
+/* Wisp has no half-close: the stream stays open for the answer. Whether anybody still waits for it, probes tell. */
+static void
+half_close(struct client *client)
+{
+	const int on = 1, after = PROBE_AFTER_S, every = PROBE_EVERY_S, count = PROBES;
+	const int fd = client->relay.fd;
+
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &after, sizeof after);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof every);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+	log_debug("stream %u: the program has ended its data", wisp_stream_id(client->stream));
+	client->relay.moved_ms = clock_now_ms();
+	check_idle(client);
+}
+
+static size_t
+on_stream_read(void *arg, uint8_t *p, size_t n)
+{
+	struct client *client = arg;
+	const bool was_open = client->relay.state == RELAY_OPEN;
+	const size_t size = relay_read(&client->relay, p, n);
+
+	if (client->relay.state == RELAY_ERROR)
+		lose(client);
+	else if (was_open && client->relay.state == RELAY_EOF)
+		half_close(client);
+	return size;
+}
+
+static size_t
+on_stream_available(void *arg)
+{
+	const struct client *client = arg;
+
+	return relay_available(&client->relay);
+}
+
+static void
+on_stream_data(void *arg, uint8_t *p, size_t n, bool last)
+{
+	struct client *client = arg;
+	struct bridge *bridge = client->bridge;
+
+	(void)last;
+	if (!relay_write(&client->relay, p, n))
+		lose(client);
+	bridge_check_budget(bridge);
+}
+
+static void
+on_stream_closed(void *arg, uint8_t reason)
+{
+	struct client *client = arg;
+
+	log_debug("stream %u: %s (0x%02x)", wisp_stream_id(client->stream), wisp_reason_text(reason), reason);
+	client->stream = NULL;
+	client->reason = reason;
+	client->state = CLIENT_DRAINING;
+	if (relay_backlog(&client->relay) == 0)
+		finish(client);
+	else
+		set_timer(client, client->bridge->options->stall_timeout_ms);
+}
+
+const struct wisp_session_callbacks client_stream_callbacks = {
+	.data = on_stream_data,
+	.closed = on_stream_closed,
+	.read = on_stream_read,
+	.available = on_stream_available,
+};
+
+/* ---- events ---- */
+
+static void
+flush(struct client *client)
+{
+	struct bridge *bridge = client->bridge;
+
+	if (!relay_flush(&client->relay))
+		lose(client);
+	else if (client->state == CLIENT_DRAINING && relay_backlog(&client->relay) == 0)
+		finish(client);
+	bridge_check_budget(bridge);
+}
+
+/* When nothing reads from the socket, nothing else would notice that it broke. Returns false when it did. */
+static bool
+check_socket(struct client *client)
+{
+	relay_check(&client->relay);
+	if (client->relay.state != RELAY_ERROR)
+		return true;
+	lose(client);
+	return false;
+}
+
+static void
+serve_stream(struct client *client, short what)
+{
+	const bool is_read =
+		client->relay.state == RELAY_OPEN && (!(what & EV_READ) || wisp_stream_ready(client->stream));
+
+	if (!is_read && !check_socket(client))
+		return;
+	if (what & EV_WRITE)
+		flush(client);
+}
+
+static void
+on_socket(evutil_socket_t fd, short what, void *arg)
+{
+	struct client *client = arg;
+
+	(void)fd;
+	switch (client->state) {
+	case CLIENT_GREETING:
+	case CLIENT_REQUEST:
+		shake_hands(client);
+		break;
+	case CLIENT_WAITING:
+		check_socket(client);
+		break;
+	case CLIENT_OPEN:
+		serve_stream(client, what);
+		break;
+	case CLIENT_DRAINING:
+		flush(client);
+		break;
+	case CLIENT_LEAVING:
+		discard(client);
+		break;
+	}
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct client *client = arg;
+	const uint64_t now_ms = clock_now_ms();
+	const uint64_t stall_ms = client->bridge->options->stall_timeout_ms;
+
+	(void)fd, (void)what;
+	switch (client->state) {
+	case CLIENT_GREETING:
+	case CLIENT_REQUEST:
+		log_debug("a program did not finish its SOCKS handshake");
+		client_free(client);
+		break;
+	case CLIENT_WAITING:
+		log_debug("a program waited too long for the tunnel");
+		refuse(client, WISP_SOCKS5_FAILURE);
+		break;
+	case CLIENT_OPEN:
+		check_idle(client);
+		break;
+	case CLIENT_DRAINING:
+		if (now_ms - client->relay.taken_ms < stall_ms)
+			set_timer(client, stall_ms - (now_ms - client->relay.taken_ms));
+		else
+			client_free(client);
+		break;
+	case CLIENT_LEAVING:
+		client_free(client);
+		break;
+	}
+}
+
+struct client *
+client_new(struct bridge *bridge, evutil_socket_t fd)
+{
+	struct client *client = calloc(1, sizeof *client);
+	struct client_handshake *handshake = malloc(sizeof *handshake);
+
+	if (client != NULL)
+		relay_init(&client->relay, &bridge->backlog_bytes);
+	if (client == NULL || handshake == NULL || !relay_open(&client->relay, bridge->base, fd, on_socket, client)) {
+		free(handshake);
+		free(client);
+		close(fd);
+		return NULL;
+	}
+	handshake->size = 0;
+	client->bridge = bridge;
+	client->handshake = handshake;
+	evtimer_assign(&client->timer, bridge->base, on_timer, client);
+	set_timer(client, HANDSHAKE_MS);
+	return client;
+}

@@ -1,0 +1,101 @@
+#include "tls.h"
+
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#include "log.h"
+
+/* Room for several TLS records, so that one system call brings them all. */
+#define READ_BUFFER_SIZE (128 * 1024)
+
+static int
+keep_verdict(int ok, X509_STORE_CTX *store)
+{
+	(void)store;
+	return ok;
+}
+
+/* Verify the chain and the name, by the URL alone. */
+static int
+verify(X509_STORE_CTX *store, void *arg)
+{
+	struct tls *tls = arg;
+	const char *host = tls->url->host;
+	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(store);
+	int ok;
+
+	if (tls->insecure) {
+		X509_STORE_CTX_set_error(store, X509_V_OK);
+		return 1;
+	}
+	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	if (tls->url->host_is_address)
+		ok = X509_VERIFY_PARAM_set1_host(param, NULL, 0) && X509_VERIFY_PARAM_set1_ip_asc(param, host);
+	else
+		ok = X509_VERIFY_PARAM_set1_ip(param, NULL, 0) &&
+		     X509_VERIFY_PARAM_set1_host(param, host, strlen(host));
+	X509_STORE_CTX_set_verify_cb(store, keep_verdict);
+	if (!ok || X509_verify_cert(store) != 1) {
+		tls->refused = X509_verify_cert_error_string(X509_STORE_CTX_get_error(store));
+		return 0;
+	}
+	return 1;
+}
+
+/* A server is told the name that we want (SNI); an address must not stand there (RFC 6066 section 3). */
+static void
+on_info(const SSL *ssl, int where, int result)
+{
+	const struct tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	const char *name = tls->url->host_is_address ? NULL : tls->url->host;
+
+	(void)result;
+	if (where == SSL_CB_HANDSHAKE_START)
+		SSL_set_tlsext_host_name((SSL *)(uintptr_t)ssl, name);
+}
+
+static bool
+trust(struct tls *tls, const char *cacert)
+{
+	if (tls->insecure)
+		return true;
+	if (cacert == NULL)
+		return SSL_CTX_set_default_verify_paths(tls->context) == 1;
+	return SSL_CTX_load_verify_locations(tls->context, cacert, NULL) == 1;
+}
+
+bool
+tls_init(struct tls *tls, const struct url *url, const char *cacert, bool insecure)
+{
+	memset(tls, 0, sizeof *tls);
+	tls->url = url;
+	tls->insecure = insecure;
+	tls->context = SSL_CTX_new(TLS_client_method());
+	if (tls->context == NULL || SSL_CTX_set_min_proto_version(tls->context, TLS1_2_VERSION) != 1) {
+		log_error("cannot set up TLS: %s", ERR_reason_error_string(ERR_get_error()));
+		return false;
+	}
+	if (!trust(tls, cacert)) {
+		const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+
+		log_error("cannot read certificates from %s: %s; check --cacert",
+			cacert != NULL ? cacert : "the system's store",
+			reason != NULL ? reason : "no certificates in it");
+		return false;
+	}
+	SSL_CTX_set_app_data(tls->context, tls);
+	SSL_CTX_set_cert_verify_callback(tls->context, verify, tls);
+	SSL_CTX_set_info_callback(tls->context, on_info);
+	SSL_CTX_set_read_ahead(tls->context, 1);
+	SSL_CTX_set_default_read_buffer_len(tls->context, READ_BUFFER_SIZE);
+	return true;
+}
+
+void
+tls_free(struct tls *tls)
+{
+	SSL_CTX_free(tls->context);
+	tls->context = NULL;
+}

@@ -1,0 +1,53 @@
+/*
+ * The connection to the Wisp server: made, watched, and made again when it is lost. libwebsockets connects and asks for
+ * the upgrade; from then on the session's frames are what it carries.
+ */
+#ifndef TUNNEL_H
+#define TUNNEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <event2/event.h>
+
+#include <wisp/session.h>
+
+#include "url.h"
+
+struct tunnel;
+
+struct tunnel_options {
+	struct url url;
+	enum wisp_versions versions;
+	const char *cacert; /* NULL for the system's */
+	bool insecure;
+	uint64_t ping_interval_ms;
+};
+
+struct tunnel_callbacks {
+	/* What the session calls for streams; its `ready`, `wake` and `open` are the tunnel's own. */
+	struct wisp_session_callbacks streams;
+	/* Streams can be opened. */
+	void (*up)(void *arg);
+	/* It makes no sense to go on: the reason has been logged. */
+	void (*hopeless)(void *arg);
+};
+
+/* Begin to connect. `options` and `callbacks` must outlive the tunnel. NULL when that cannot be: logged. */
+struct tunnel *tunnel_new(struct event_base *base, const struct tunnel_options *options,
+	const struct tunnel_callbacks *callbacks, void *arg);
+
+/* Take leave of the server and end all streams. NULL is allowed. */
+void tunnel_free(struct tunnel *tunnel);
+
+/* The session in which streams can be opened; NULL while there is none. */
+struct wisp_session *tunnel_session(struct tunnel *tunnel);
+
+/* Somebody waits for the tunnel: try again soon instead of at the end of a long pause. */
+void tunnel_hurry(struct tunnel *tunnel);
+
+/* Stop reading from the server, or go on. */
+void tunnel_pause(struct tunnel *tunnel);
+void tunnel_resume(struct tunnel *tunnel);
+
+#endif

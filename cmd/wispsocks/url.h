@@ -1,0 +1,26 @@
+/* The URL of a Wisp server. */
+#ifndef URL_H
+#define URL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* libwebsockets 4.1 has room for 128 characters of Host header, with its name, the port and the line's end. */
+#define URL_HOST_SIZE 110
+#define URL_PATH_SIZE 1024
+#define URL_TEXT_SIZE (URL_HOST_SIZE + URL_PATH_SIZE + 20)
+
+struct url {
+	bool tls;
+	bool host_is_address; /* IPv4 or IPv6 rather than a name */
+	uint16_t port;
+	char host[URL_HOST_SIZE];          /* without brackets */
+	char authority[URL_HOST_SIZE + 8]; /* as the Host header wants it */
+	char path[URL_PATH_SIZE];          /* with the query, if there is one */
+	char text[URL_TEXT_SIZE];          /* the whole, for the log */
+};
+
+/* Read a ws:// or wss:// URL; a missing final "/" of the path is added. Returns NULL, or what is wrong with it. */
+const char *url_parse(const char *text, struct url *url);
+
+#endif

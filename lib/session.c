@@ -1,0 +1,560 @@
+#include "session_private.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+
+/* What a packet counts for at the most when a server works out how many more it can buffer. */
+#define PACKET_BYTES 65536
+
+static int
+compare_ids(const struct wisp_stream *a, const struct wisp_stream *b)
+{
+	return a->id < b->id ? -1 : a->id > b->id;
+}
+
+/* RB_GENERATE_STATIC of some libbsd versions does not compile. */
+RB_GENERATE_INTERNAL(stream_tree, wisp_stream, by_id, compare_ids, static __attribute__((unused)))
+
+/* ---- life of a session ---- */
+
+static struct wisp_session *
+session_new(bool client, const struct wisp_session_callbacks *callbacks, void *arg)
+{
+	struct wisp_session *session = calloc(1, sizeof *session);
+
+	if (session == NULL)
+		return NULL;
+	session->callbacks = callbacks;
+	session->arg = arg;
+	session->client = client;
+	session->next_id = 1;
+	session->max_streams = SIZE_MAX / 4;
+	session->keys_used = sizeof session->keys;
+	RB_INIT(&session->streams);
+	TAILQ_INIT(&session->control);
+	TAILQ_INIT(&session->held);
+	wisp_schedule_init(&session->schedule);
+	wisp_frame_decoder_init(&session->frames, !client);
+	wisp_packet_decoder_init(&session->packets);
+	return session;
+}
+
+struct wisp_session *
+wisp_session_new_client(enum wisp_versions versions, const struct wisp_session_callbacks *callbacks, void *arg)
+{
+	struct wisp_session *session = session_new(true, callbacks, arg);
+
+	if (session != NULL)
+		wisp_handshake_init_client(&session->handshake, versions);
+	return session;
+}
+
+struct wisp_session *
+wisp_session_new_server(
+	uint8_t version, uint32_t credit, size_t max_streams, const struct wisp_session_callbacks *callbacks, void *arg)
+{
+	struct wisp_session *session = session_new(false, callbacks, arg);
+
+	if (session == NULL)
+		return NULL;
+	wisp_handshake_init_server(&session->handshake, version, credit);
+	session->credit = credit;
+	session->max_streams = max_streams;
+	return session;
+}
+
+void
+wisp_session_free(struct wisp_session *session)
+{
+	struct wisp_stream *stream;
+
+	if (session == NULL)
+		return;
+	while ((stream = RB_MIN(stream_tree, &session->streams)) != NULL) {
+		void *const arg = stream->arg;
+
+		wisp_stream_free(stream);
+		if (arg != NULL)
+			session->callbacks->closed(arg, WISP_REASON_NETWORK_ERROR);
+	}
+	free(session);
+}
+
+void
+wisp_session_fail(struct wisp_session *session, uint16_t status, const char *format, ...)
+{
+	va_list args;
+
+	if (session->error != NULL)
+		return;
+	va_start(args, format);
+	vsnprintf(session->error_text, sizeof session->error_text, format, args);
+	va_end(args);
+	session->error = session->error_text;
+	wisp_session_shutdown(session, (enum wisp_ws_status)status);
+}
+
+void
+wisp_session_wake(struct wisp_session *session)
+{
+	if (session->woken)
+		return;
+	session->woken = true;
+	session->callbacks->wake(session->arg);
+}
+
+void
+wisp_session_ping(struct wisp_session *session)
+{
+	session->ping_pending = true;
+	wisp_session_wake(session);
+}
+
+void
+wisp_session_shutdown(struct wisp_session *session, enum wisp_ws_status status)
+{
+	if (session->close_pending || session->close_sent)
+		return;
+	session->close_status = (uint16_t)status;
+	session->close_pending = true;
+	wisp_session_wake(session);
+}
+
+const char *
+wisp_session_error(const struct wisp_session *session)
+{
+	return session->error;
+}
+
+uint8_t
+wisp_session_refusal(const struct wisp_session *session)
+{
+	return session->handshake.reason;
+}
+
+unsigned
+wisp_session_close_status(const struct wisp_session *session)
+{
+	return session->peer_status;
+}
+
+unsigned
+wisp_session_version(const struct wisp_session *session)
+{
+	return session->handshake.state == WISP_HANDSHAKE_DONE ? session->handshake.version : 0;
+}
+
+size_t
+wisp_session_stream_count(const struct wisp_session *session)
+{
+	return session->stream_count;
+}
+
+/* ---- life of a stream ---- */
+
+static struct wisp_stream *
+find_stream(struct wisp_session *session, uint32_t id)
+{
+	struct wisp_stream key;
+
+	if (session->last_found != NULL && session->last_found->id == id)
+		return session->last_found;
+	key.id = id;
+	session->last_found = RB_FIND(stream_tree, &session->streams, &key);
+	return session->last_found;
+}
+
+static struct wisp_stream *
+stream_new(struct wisp_session *session, uint32_t id, const struct wisp_destination *destination)
+{
+	struct wisp_stream *stream = calloc(1, sizeof *stream);
+
+	if (stream == NULL)
+		return NULL;
+	stream->session = session;
+	stream->id = id;
+	stream->type = (uint8_t)destination->type;
+	stream->credit = session->credit;
+	RB_INSERT(stream_tree, &session->streams, stream);
+	session->stream_count++;
+	return stream;
+}
+
+void
+wisp_stream_free(struct wisp_stream *stream)
+{
+	struct wisp_session *session = stream->session;
+
+	wisp_stream_delist(stream);
+	if (stream->pending != 0)
+		TAILQ_REMOVE(&session->control, stream, control_entry);
+	if (session->last_found == stream)
+		session->last_found = NULL;
+	RB_REMOVE(stream_tree, &session->streams, stream);
+	session->stream_count--;
+	free(stream->host);
+	free(stream);
+}
+
+void
+wisp_stream_pend(struct wisp_stream *stream, enum pending pending)
+{
+	struct wisp_session *session = stream->session;
+
+	if (stream->pending == 0)
+		TAILQ_INSERT_TAIL(&session->control, stream, control_entry);
+	stream->pending |= (uint8_t)pending;
+	wisp_session_wake(session);
+}
+
+/* The next id that no stream has: after four billion streams they begin again. */
+static uint32_t
+unused_id(struct wisp_session *session)
+{
+	uint32_t id;
+
+	do {
+		id = session->next_id++;
+	} while (id == WISP_CONNECTION || find_stream(session, id) != NULL);
+	return id;
+}
+
+struct wisp_stream *
+wisp_stream_open(struct wisp_session *session, const struct wisp_destination *destination, void *stream_arg)
+{
+	struct wisp_stream *stream;
+
+	if (session->handshake.state != WISP_HANDSHAKE_DONE || session->error != NULL)
+		return NULL;
+	if (destination->host_size < 1 || destination->host_size > WISP_HOST_MAX)
+		return NULL;
+	stream = stream_new(session, unused_id(session), destination);
+	if (stream == NULL)
+		return NULL;
+	stream->host = malloc(destination->host_size);
+	if (stream->host == NULL) {
+		wisp_stream_free(stream);
+		return NULL;
+	}
+	memcpy(stream->host, destination->host, destination->host_size);
+	stream->host_size = (uint8_t)destination->host_size;
+	stream->port = destination->port;
+	stream->arg = stream_arg;
+	wisp_stream_pend(stream, PENDING_CONNECT);
+	return stream;
+}
+
+void
+wisp_stream_set_arg(struct wisp_stream *stream, void *stream_arg)
+{
+	stream->arg = stream_arg;
+}
+
+uint32_t
+wisp_stream_id(const struct wisp_stream *stream)
+{
+	return stream->id;
+}
+
+void
+wisp_stream_close(struct wisp_stream *stream, uint8_t reason)
+{
+	stream->arg = NULL;
+	if (stream->state == STREAM_CLOSED)
+		return;
+	wisp_stream_delist(stream);
+	stream->state = STREAM_CLOSED;
+	stream->reason = reason;
+	wisp_stream_pend(stream, PENDING_CLOSE);
+}
+
+/* ---- credit ---- */
+
+bool
+wisp_stream_counts_credit(const struct wisp_stream *stream)
+{
+	return stream->session->client && stream->type == WISP_TCP;
+}
+
+bool
+wisp_stream_short_of_credit(const struct wisp_stream *stream)
+{
+	return wisp_stream_counts_credit(stream) && stream->credit <= stream->session->credit / 4;
+}
+
+uint32_t
+wisp_stream_room(const struct wisp_stream *stream)
+{
+	const size_t packets = (stream->backlog_bytes + PACKET_BYTES - 1) / PACKET_BYTES;
+	const uint32_t credit = stream->session->credit;
+
+	return packets < credit ? credit - (uint32_t)packets : 0;
+}
+
+/* Send new credit when it makes a difference of a quarter of the buffer: often enough that the client need not wait. */
+static void
+refresh_credit(struct wisp_stream *stream)
+{
+	const uint32_t step = stream->session->credit / 4;
+	const uint32_t room = wisp_stream_room(stream);
+
+	if (stream->session->client || stream->type != WISP_TCP || stream->state == STREAM_CLOSED)
+		return;
+	if (room > stream->credit && room - stream->credit >= step)
+		wisp_stream_pend(stream, PENDING_CONTINUE);
+}
+
+void
+wisp_stream_set_backlog(struct wisp_stream *stream, size_t bytes)
+{
+	stream->backlog_bytes = bytes;
+	refresh_credit(stream);
+}
+
+static void
+receive_continue(struct wisp_session *session, struct wisp_stream *stream, uint32_t credit)
+{
+	if (!session->client || stream->state == STREAM_CLOSED)
+		return;
+	stream->credit = credit;
+	if (credit > 0 && (stream->state == STREAM_BLOCKED || stream->state == STREAM_HELD))
+		wisp_stream_enlist(stream, true);
+	if (stream->arg != NULL && session->callbacks->granted != NULL)
+		session->callbacks->granted(stream->arg);
+}
+
+/* ---- what arrives ---- */
+
+/* Refuse a CONNECT: all that the stream ever sees is its CLOSE. */
+static void
+refuse_stream(struct wisp_session *session, const struct wisp_packet *packet, uint8_t reason)
+{
+	struct wisp_stream *stream = stream_new(session, packet->stream_id, &packet->destination);
+
+	if (stream == NULL)
+		wisp_session_fail(session, WISP_WS_GOING_AWAY, "out of memory");
+	else
+		wisp_stream_close(stream, reason);
+}
+
+static bool
+valid_destination(const struct wisp_destination *destination)
+{
+	if (destination->type != WISP_TCP && destination->type != WISP_UDP)
+		return false;
+	if (destination->port == 0 || destination->host_size < 1 || destination->host_size > WISP_HOST_MAX)
+		return false;
+	for (size_t i = 0; i < destination->host_size; i++)
+		if ((unsigned char)destination->host[i] <= ' ' || destination->host[i] == 0x7f)
+			return false;
+	return true;
+}
+
+static void
+receive_connect(struct wisp_session *session, const struct wisp_packet *packet)
+{
+	struct wisp_stream *stream;
+
+	if (session->client || packet->stream_id == WISP_CONNECTION) {
+		wisp_session_fail(session, WISP_WS_PROTOCOL_ERROR, "protocol error: a CONNECT packet out of place");
+	} else if (find_stream(session, packet->stream_id) != NULL) {
+		wisp_session_fail(session, WISP_WS_PROTOCOL_ERROR, "protocol error: a stream id is used twice");
+	} else if (session->stream_count >= 2 * session->max_streams) {
+		/* It opens streams without end and does not take the refusals. */
+		wisp_session_fail(session, WISP_WS_TOO_BIG, "too many streams");
+	} else if (!valid_destination(&packet->destination)) {
+		refuse_stream(session, packet, WISP_REASON_INVALID);
+	} else if (session->stream_count >= session->max_streams) {
+		refuse_stream(session, packet, WISP_REASON_THROTTLED);
+	} else {
+		stream = stream_new(session, packet->stream_id, &packet->destination);
+		if (stream == NULL)
+			wisp_session_fail(session, WISP_WS_GOING_AWAY, "out of memory");
+		else
+			session->callbacks->open(session->arg, stream, &packet->destination);
+	}
+}
+
+static void
+receive_data(struct wisp_session *session, struct wisp_stream *stream, const struct wisp_packet *packet)
+{
+	if (stream->state == STREAM_CLOSED || stream->arg == NULL)
+		return;
+	if (!session->client && packet->last && stream->credit > 0)
+		stream->credit--;
+	session->callbacks->data(stream->arg, packet->data, packet->size, packet->last);
+	refresh_credit(stream);
+}
+
+static void
+receive_close(struct wisp_session *session, struct wisp_stream *stream, uint8_t reason)
+{
+	void *const arg = stream->arg;
+
+	stream->arg = NULL;
+	wisp_stream_free(stream);
+	if (arg != NULL)
+		session->callbacks->closed(arg, reason);
+}
+
+/* A packet for the connection itself, after the handshake. */
+static void
+receive_for_connection(struct wisp_session *session, const struct wisp_packet *packet)
+{
+	if (packet->type == WISP_CLOSE)
+		wisp_session_fail(session, WISP_WS_NORMAL, "the %s closed the connection (%s)",
+			session->client ? "server" : "client", wisp_reason_text(packet->reason));
+	else if (packet->type != WISP_CONTINUE)
+		wisp_session_fail(session, WISP_WS_PROTOCOL_ERROR, "protocol error: a packet of type %d on stream 0",
+			(int)packet->type);
+}
+
+static void
+receive_packet(struct wisp_session *session, const struct wisp_packet *packet)
+{
+	struct wisp_stream *stream;
+
+	if (packet->type == WISP_CONNECT) {
+		receive_connect(session, packet);
+		return;
+	}
+	if (packet->stream_id == WISP_CONNECTION) {
+		receive_for_connection(session, packet);
+		return;
+	}
+	stream = find_stream(session, packet->stream_id);
+	if (stream == NULL)
+		return; /* it crossed our CLOSE */
+	switch (packet->type) {
+	case WISP_DATA:
+		receive_data(session, stream, packet);
+		break;
+	case WISP_CONTINUE:
+		receive_continue(session, stream, packet->credit);
+		break;
+	case WISP_CLOSE:
+		receive_close(session, stream, packet->reason);
+		break;
+	case WISP_CONNECT:
+	case WISP_INFO:
+		wisp_session_fail(session, WISP_WS_PROTOCOL_ERROR, "protocol error: an INFO packet on a stream");
+		break;
+	}
+}
+
+static void
+receive_handshake(struct wisp_session *session, const struct wisp_packet *packet)
+{
+	struct wisp_handshake *handshake = &session->handshake;
+
+	wisp_handshake_receive(handshake, packet);
+	if (handshake->state == WISP_HANDSHAKE_DONE) {
+		session->credit = handshake->credit;
+		session->callbacks->ready(session->arg);
+	} else if (handshake->reason != 0) {
+		wisp_session_fail(session, WISP_WS_NORMAL, "the %s refused the connection (%s)",
+			session->client ? "server" : "client", wisp_reason_text(handshake->reason));
+	} else if (handshake->state == WISP_HANDSHAKE_FAILED) {
+		wisp_session_fail(session, WISP_WS_PROTOCOL_ERROR, "%s", handshake->error);
+	}
+	if (handshake->send_info || handshake->send_credit)
+		wisp_session_wake(session);
+}
+
+static void
+receive_message(struct wisp_session *session, const struct wisp_frame_piece *piece)
+{
+	struct wisp_packet packet;
+
+	if (piece->opcode == WISP_OPCODE_TEXT)
+		return; /* not Wisp */
+	switch (wisp_packet_decode(&session->packets, piece->data, piece->size, piece->last, &packet)) {
+	case WISP_PACKET_NONE:
+		break;
+	case WISP_PACKET_FOUND:
+		if (session->handshake.state == WISP_HANDSHAKE_DONE)
+			receive_packet(session, &packet);
+		else
+			receive_handshake(session, &packet);
+		break;
+	case WISP_PACKET_ERROR:
+		wisp_session_fail(session, WISP_WS_PROTOCOL_ERROR, "protocol error: %s", session->packets.error);
+		break;
+	}
+}
+
+/* What the other side wrote in its close frame, made fit to print. */
+static void
+copy_printable(char *to, size_t size, const uint8_t *from, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n && i + 1 < size; i++)
+		to[i] = from[i] >= ' ' && from[i] < 0x7f ? (char)from[i] : '?';
+	to[i] = '\0';
+}
+
+static void
+receive_ws_close(struct wisp_session *session, const struct wisp_frame_piece *piece)
+{
+	char text[100] = "";
+
+	session->peer_status = WISP_WS_NO_STATUS;
+	if (piece->size == 1) {
+		wisp_session_fail(session, WISP_WS_PROTOCOL_ERROR, "protocol error: a close frame is too short");
+		return;
+	}
+	if (piece->size >= 2) {
+		session->peer_status = load_be16(piece->data);
+		copy_printable(text, sizeof text, piece->data + 2, piece->size - 2);
+	}
+	wisp_session_fail(session, WISP_WS_NORMAL, "the %s closed the WebSocket (status %u%s%s)",
+		session->client ? "server" : "client", session->peer_status, text[0] != '\0' ? ": " : "", text);
+}
+
+static void
+receive_piece(struct wisp_session *session, const struct wisp_frame_piece *piece)
+{
+	switch (piece->kind) {
+	case WISP_FRAME_MESSAGE:
+		receive_message(session, piece);
+		break;
+	case WISP_FRAME_PING:
+		/* Only the last of several pings has to be answered (RFC 6455 section 5.5.3). */
+		memcpy(session->pong, piece->data, piece->size);
+		session->pong_size = piece->size;
+		session->pong_pending = true;
+		wisp_session_wake(session);
+		break;
+	case WISP_FRAME_CLOSE:
+		receive_ws_close(session, piece);
+		break;
+	case WISP_FRAME_ERROR:
+		wisp_session_fail(session, WISP_WS_PROTOCOL_ERROR, "protocol error: %s", session->frames.error);
+		break;
+	case WISP_FRAME_PONG:
+	case WISP_FRAME_NONE:
+		break;
+	}
+}
+
+bool
+wisp_session_feed(struct wisp_session *session, uint8_t *p, size_t n)
+{
+	struct wisp_frame_piece piece;
+
+	while (session->error == NULL) {
+		const size_t taken = wisp_frame_decode(&session->frames, p, n, &piece);
+
+		receive_piece(session, &piece);
+		p += taken;
+		n -= taken;
+		if (piece.kind == WISP_FRAME_NONE)
+			break;
+	}
+	return session->error == NULL;
+}

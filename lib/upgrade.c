@@ -1,0 +1,302 @@
+#include <wisp/upgrade.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+#define NONCE_SIZE 16
+#define SHA1_SIZE 20
+#define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+#define WEBSOCKET_VERSION "13"
+
+/* A piece of the request head. */
+struct text {
+	const char *p;
+	size_t n;
+};
+
+bool
+wisp_upgrade_key(char key[WISP_UPGRADE_KEY_SIZE])
+{
+	unsigned char nonce[NONCE_SIZE];
+
+	if (RAND_bytes(nonce, sizeof nonce) != 1)
+		return false;
+	EVP_EncodeBlock((unsigned char *)key, nonce, sizeof nonce);
+	return true;
+}
+
+bool
+wisp_upgrade_accept(const char *key, char accept[WISP_UPGRADE_ACCEPT_SIZE])
+{
+	char text[WISP_UPGRADE_KEY_SIZE + sizeof GUID];
+	unsigned char digest[SHA1_SIZE];
+	const int n = snprintf(text, sizeof text, "%s%s", key, GUID);
+
+	if (n < 0 || (size_t)n >= sizeof text)
+		return false;
+	if (EVP_Digest(text, (size_t)n, digest, NULL, EVP_sha1(), NULL) != 1)
+		return false;
+	EVP_EncodeBlock((unsigned char *)accept, digest, sizeof digest);
+	return true;
+}
+
+static struct text
+trim(struct text t)
+{
+	while (t.n > 0 && (t.p[0] == ' ' || t.p[0] == '\t'))
+		t.p++, t.n--;
+	while (t.n > 0 && (t.p[t.n - 1] == ' ' || t.p[t.n - 1] == '\t'))
+		t.n--;
+	return t;
+}
+
+static bool
+equals(struct text t, const char *s)
+{
+	return t.n == strlen(s) && memcmp(t.p, s, t.n) == 0;
+}
+
+static bool
+equals_ignoring_case(struct text t, const char *s)
+{
+	return t.n == strlen(s) && strncasecmp(t.p, s, t.n) == 0;
+}
+
+/* Cut `t` at the first `separator`: returns what is before it and leaves what is behind it. */
+static struct text
+cut(struct text *t, char separator)
+{
+	const char *end = memchr(t->p, separator, t->n);
+	struct text before = *t;
+
+	if (end == NULL) {
+		t->p += t->n;
+		t->n = 0;
+		return before;
+	}
+	before.n = (size_t)(end - t->p);
+	t->p = end + 1;
+	t->n -= before.n + 1;
+	return before;
+}
+
+/* Whether a comma-separated list (RFC 9110 section 5.6.1) names the token. */
+static bool
+list_has(struct text list, const char *token)
+{
+	while (list.n > 0)
+		if (equals_ignoring_case(trim(cut(&list, ',')), token))
+			return true;
+	return false;
+}
+
+/* Header values become part of our answer: only what RFC 9110 allows in a token goes through. */
+static bool
+is_token(struct text t)
+{
+	for (size_t i = 0; i < t.n; i++)
+		if (t.p[i] <= ' ' || t.p[i] >= 0x7f || strchr("\"(),/:;<=>?@[\\]{}", t.p[i]) != NULL)
+			return false;
+	return t.n > 0;
+}
+
+static bool
+is_key(struct text t)
+{
+	unsigned char nonce[WISP_UPGRADE_KEY_SIZE];
+
+	/* 16 bytes are 22 characters and two signs of padding; the decoder counts the padding as two more bytes. */
+	return t.n == WISP_UPGRADE_KEY_SIZE - 1 && t.p[t.n - 1] == '=' && t.p[t.n - 2] == '=' && t.p[t.n - 3] != '=' &&
+	       EVP_DecodeBlock(nonce, (const unsigned char *)t.p, (int)t.n) == NONCE_SIZE + 2;
+}
+
+/* What the headers of an upgrade have to say, ticked off as they are found. */
+struct found {
+	bool upgrade;
+	bool connection;
+	bool version;
+	bool key;
+};
+
+static void
+read_header(struct text name, struct text value, struct wisp_upgrade_request *request, struct found *found)
+{
+	if (equals_ignoring_case(name, "Upgrade")) {
+		found->upgrade |= list_has(value, "websocket");
+	} else if (equals_ignoring_case(name, "Connection")) {
+		found->connection |= list_has(value, "Upgrade");
+	} else if (equals_ignoring_case(name, "Sec-WebSocket-Version")) {
+		found->version = equals(value, WEBSOCKET_VERSION);
+	} else if (equals_ignoring_case(name, "Sec-WebSocket-Key")) {
+		found->key = is_key(value);
+		if (found->key)
+			memcpy(request->key, value.p, value.n);
+	} else if (equals_ignoring_case(name, "Sec-WebSocket-Protocol")) {
+		const struct text first = trim(cut(&value, ','));
+
+		request->has_protocol = true;
+		if (request->protocol[0] == '\0' && is_token(first) && first.n < sizeof request->protocol)
+			memcpy(request->protocol, first.p, first.n);
+	}
+}
+
+static int
+read_request_line(struct text line, const char *path)
+{
+	const struct text method = cut(&line, ' ');
+	struct text target = cut(&line, ' ');
+	const struct text target_path = cut(&target, '?');
+
+	if (!equals(line, "HTTP/1.1") || target_path.n == 0 || target_path.p[0] != '/')
+		return 400;
+	if (!equals(method, "GET"))
+		return 405;
+	return equals(target_path, path) ? 101 : 404;
+}
+
+/* A line of the head without its CRLF. RFC 9112 section 2.2 lets a bare LF end it, and a bare CR is never valid. */
+static struct text
+next_line(struct text *head)
+{
+	struct text line = cut(head, '\n');
+
+	if (line.n > 0 && line.p[line.n - 1] == '\r')
+		line.n--;
+	return line;
+}
+
+static int
+judge(struct text head, const char *path, struct wisp_upgrade_request *request)
+{
+	struct found found = {0};
+	const int status = read_request_line(next_line(&head), path);
+
+	while (head.n > 0) {
+		struct text line = next_line(&head);
+		struct text name;
+
+		if (line.n == 0)
+			break;
+		if (memchr(line.p, '\r', line.n) != NULL || memchr(line.p, '\0', line.n) != NULL)
+			return 400;
+		if (memchr(line.p, ':', line.n) == NULL)
+			return 400;
+		name = cut(&line, ':');
+		if (!is_token(name))
+			return 400;
+		read_header(name, trim(line), request, &found);
+	}
+	if (status != 101)
+		return status;
+	if (!found.upgrade || !found.connection || !found.version)
+		return 426;
+	return found.key ? 101 : 400;
+}
+
+/* The size of the head, up to and with the empty line that ends it, or 0. */
+static size_t
+head_size(const char *p, size_t n)
+{
+	const char *const end = p + n;
+
+	for (const char *lf = p; (lf = memchr(lf, '\n', (size_t)(end - lf))) != NULL;) {
+		lf++;
+		if (end - lf >= 1 && lf[0] == '\n')
+			return (size_t)(lf - p) + 1;
+		if (end - lf >= 2 && lf[0] == '\r' && lf[1] == '\n')
+			return (size_t)(lf - p) + 2;
+	}
+	return 0;
+}
+
+size_t
+wisp_upgrade_parse(const char *p, size_t n, const char *path, struct wisp_upgrade_request *request)
+{
+	const size_t size = head_size(p, n);
+
+	memset(request, 0, sizeof *request);
+	if (size > WISP_UPGRADE_HEAD_MAX || (size == 0 && n >= WISP_UPGRADE_HEAD_MAX)) {
+		request->status = 431;
+		return n;
+	}
+	if (size > 0)
+		request->status = judge((struct text){p, size}, path, request);
+	return size;
+}
+
+static const char *
+reason_phrase(int status)
+{
+	switch (status) {
+	case 400:
+		return "Bad Request";
+	case 404:
+		return "Not Found";
+	case 405:
+		return "Method Not Allowed";
+	case 426:
+		return "Upgrade Required";
+	case 431:
+		return "Request Header Fields Too Large";
+	default:
+		return "Internal Server Error";
+	}
+}
+
+static const char *
+extra_header(int status)
+{
+	switch (status) {
+	case 405:
+		return "Allow: GET\r\n";
+	case 426:
+		return "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: " WEBSOCKET_VERSION "\r\n";
+	default:
+		return "";
+	}
+}
+
+/* A refusal says in its body, for a person with a browser, what would have been right. */
+static size_t
+respond_refusal(int status, char response[WISP_UPGRADE_RESPONSE_MAX])
+{
+	static const char body[] = "This is a Wisp server: connect to it with a WebSocket.\n";
+	const int n = snprintf(response, WISP_UPGRADE_RESPONSE_MAX,
+		"HTTP/1.1 %d %s\r\n"
+		"Content-Type: text/plain\r\n"
+		"Content-Length: %zu\r\n"
+		"%s"
+		"%s"
+		"\r\n"
+		"%s",
+		status, reason_phrase(status), sizeof body - 1, extra_header(status),
+		status == 426 ? "" : "Connection: close\r\n", body);
+
+	return (size_t)n;
+}
+
+size_t
+wisp_upgrade_respond(const struct wisp_upgrade_request *request, char response[WISP_UPGRADE_RESPONSE_MAX])
+{
+	char accept[WISP_UPGRADE_ACCEPT_SIZE];
+	const bool named = request->protocol[0] != '\0';
+	int n;
+
+	if (request->status != 101)
+		return respond_refusal(request->status, response);
+	if (!wisp_upgrade_accept(request->key, accept))
+		return respond_refusal(500, response);
+	n = snprintf(response, WISP_UPGRADE_RESPONSE_MAX,
+		"HTTP/1.1 101 Switching Protocols\r\n"
+		"Upgrade: websocket\r\n"
+		"Connection: Upgrade\r\n"
+		"Sec-WebSocket-Accept: %s\r\n"
+		"%s%s%s"
+		"\r\n",
+		accept, named ? "Sec-WebSocket-Protocol: " : "", request->protocol, named ? "\r\n" : "");
+	return (size_t)n;
+}

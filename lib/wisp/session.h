@@ -1,0 +1,147 @@
+/*
+ * One Wisp connection over one WebSocket, either side of it, without I/O: the caller feeds received bytes in, is told
+ * of events by callbacks, and pulls the bytes to send. Upload is pulled too: when there is room in the send buffer, the
+ * session asks a stream to read its data straight into it.
+ *
+ * A callback may open, close and mark ready any stream, but may not feed, pull or free the session.
+ */
+#ifndef WISP_SESSION_H
+#define WISP_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <wisp/export.h>
+#include <wisp/frame.h>
+#include <wisp/handshake.h>
+#include <wisp/packet.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct wisp_session;
+struct wisp_stream;
+
+struct wisp_session_callbacks {
+	/* The handshake is done. Only now may streams be opened. */
+	void (*ready)(void *session_arg);
+	/* There is something to pull, after a time when there was nothing. */
+	void (*wake)(void *session_arg);
+	/* Server: a client opens a stream. Give it an argument with wisp_stream_set_arg(), or close it. */
+	void (*open)(void *session_arg, struct wisp_stream *stream, const struct wisp_destination *destination);
+
+	/* The callbacks below are for streams that have an argument. */
+
+	/* n bytes arrived for the stream; `last` says that a packet ends with them. They are valid during the call. */
+	void (*data)(void *stream_arg, uint8_t *p, size_t n, bool last);
+	/* The stream is over: the other side closed it, with this reason. The stream is gone when this returns. */
+	void (*closed)(void *stream_arg, uint8_t reason);
+	/* Read up to n bytes of the stream's data into p. 0 means none for now; say wisp_stream_ready() when there is.
+	 */
+	size_t (*read)(void *stream_arg, uint8_t *p, size_t n);
+	/* How many bytes a read would find, as far as is known. */
+	size_t (*available)(void *stream_arg);
+	/* Client: the server confirmed that the stream is open, or said again how much it takes. May be NULL. */
+	void (*granted)(void *stream_arg);
+};
+
+/* The longest payload of the DATA packets that are sent: with its header, a packet's length still fits in 16 bits. */
+#define WISP_DATA_MAX (65535 - WISP_PACKET_HEADER_SIZE)
+
+/* A pull with less room than this yields nothing. */
+#define WISP_PULL_MIN 1024
+
+/* How long a stream that is short of credit gathers data before it sends a small packet all the same. */
+#define WISP_GATHER_MS 20
+
+/*
+ * A session for the client's end. NULL without memory. `callbacks` must outlive the session.
+ */
+WISP_API struct wisp_session *wisp_session_new_client(
+	enum wisp_versions versions, const struct wisp_session_callbacks *callbacks, void *arg);
+
+/*
+ * A session for the server's end. `credit` is how many DATA packets it buffers for a stream, 1 or more; `max_streams`
+ * how many streams may be open at once: more are refused with THROTTLED.
+ */
+WISP_API struct wisp_session *wisp_session_new_server(uint8_t version, uint32_t credit, size_t max_streams,
+	const struct wisp_session_callbacks *callbacks, void *arg);
+
+/* End the session. Each stream that has an argument is told `closed` with NETWORK_ERROR first. NULL is allowed. */
+WISP_API void wisp_session_free(struct wisp_session *session);
+
+/*
+ * Take n received bytes, which are changed (unmasked) in place. Returns false when the connection is over: by a
+ * protocol error, a refusal or the other side's wish. Then wisp_session_error() says why, one last pull gives the close
+ * frame, and nothing may be fed any more.
+ */
+WISP_API bool wisp_session_feed(struct wisp_session *session, uint8_t *p, size_t n);
+
+/* Why the connection is over: a text without a final full stop. NULL as long as it is not. */
+WISP_API const char *wisp_session_error(const struct wisp_session *session);
+
+/* The reason with which the other side refused the handshake, or 0. */
+WISP_API uint8_t wisp_session_refusal(const struct wisp_session *session);
+
+/* The status code of the other side's close frame, or 0 when none came. */
+WISP_API unsigned wisp_session_close_status(const struct wisp_session *session);
+
+/*
+ * Write up to n bytes to send to p. Returns how many; 0 when there is nothing to send, or n is below WISP_PULL_MIN.
+ * `now_ms` is any clock that does not go back.
+ */
+WISP_API size_t wisp_session_pull(struct wisp_session *session, uint8_t *p, size_t n, uint64_t now_ms);
+
+/* Whether a pull could give something. */
+WISP_API bool wisp_session_pending(const struct wisp_session *session);
+
+/* When to pull again even if nothing happens, by the clock of wisp_session_pull(); 0 for never. */
+WISP_API uint64_t wisp_session_deadline_ms(const struct wisp_session *session);
+
+/* The version that the two sides agreed on; 0 before the handshake is done. */
+WISP_API unsigned wisp_session_version(const struct wisp_session *session);
+
+/* How many streams there are, with those whose CLOSE has yet to be pulled. */
+WISP_API size_t wisp_session_stream_count(const struct wisp_session *session);
+
+/* Send a WebSocket ping with the next pull. */
+WISP_API void wisp_session_ping(struct wisp_session *session);
+
+/* End the WebSocket with this status: the next pull gives the close frame, and nothing else comes after it. */
+WISP_API void wisp_session_shutdown(struct wisp_session *session, enum wisp_ws_status status);
+
+/*
+ * Client: open a stream. CONNECT leaves with the next pull, and DATA right behind it. NULL without memory, or when the
+ * handshake is not done.
+ */
+WISP_API struct wisp_stream *wisp_stream_open(
+	struct wisp_session *session, const struct wisp_destination *destination, void *stream_arg);
+
+/* The argument of the stream's callbacks. */
+WISP_API void wisp_stream_set_arg(struct wisp_stream *stream, void *stream_arg);
+
+/*
+ * The stream may have data to read. Returns whether it is going to be read with the next pulls; false when it has to
+ * wait for credit, so that the caller has to look for itself whether the source has failed.
+ */
+WISP_API bool wisp_stream_ready(struct wisp_stream *stream);
+
+/* Close the stream. There are no more callbacks for it, and the pointer may no longer be used. */
+WISP_API void wisp_stream_close(struct wisp_stream *stream, uint8_t reason);
+
+/*
+ * Server: say how many bytes the stream's receiver has not yet taken. The client is sent new credit accordingly. To be
+ * called after each change, at the latest when the callback `data` returns.
+ */
+WISP_API void wisp_stream_set_backlog(struct wisp_stream *stream, size_t bytes);
+
+/* The id that stands in the stream's packets. */
+WISP_API uint32_t wisp_stream_id(const struct wisp_stream *stream);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

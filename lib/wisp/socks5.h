@@ -1,0 +1,85 @@
+/*
+ * SOCKS5 messages (RFC 1928) from the server's side. Each decoder says how many bytes a message takes as soon as that
+ * can be told, so that a caller never has to read past its end: what follows belongs to the connection.
+ */
+#ifndef WISP_SOCKS5_H
+#define WISP_SOCKS5_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <wisp/export.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define WISP_SOCKS5_VERSION 5
+#define WISP_SOCKS5_METHOD_NONE 0x00
+#define WISP_SOCKS5_METHOD_UNACCEPTABLE 0xff
+
+/* The longest greeting or request. */
+#define WISP_SOCKS5_MESSAGE_MAX 262
+#define WISP_SOCKS5_METHOD_REPLY_SIZE 2
+#define WISP_SOCKS5_REPLY_MAX 22
+/* The longest destination as text, with the final NUL. */
+#define WISP_SOCKS5_HOST_SIZE 256
+
+enum wisp_socks5_command {
+	WISP_SOCKS5_CONNECT = 1,
+	WISP_SOCKS5_BIND = 2,
+	WISP_SOCKS5_UDP_ASSOCIATE = 3,
+};
+
+/* Replies (section 6). */
+enum wisp_socks5_reply {
+	WISP_SOCKS5_SUCCEEDED = 0,
+	WISP_SOCKS5_FAILURE = 1,
+	WISP_SOCKS5_NOT_ALLOWED = 2,
+	WISP_SOCKS5_NETWORK_UNREACHABLE = 3,
+	WISP_SOCKS5_HOST_UNREACHABLE = 4,
+	WISP_SOCKS5_REFUSED = 5,
+	WISP_SOCKS5_TTL_EXPIRED = 6,
+	WISP_SOCKS5_COMMAND_UNSUPPORTED = 7,
+	WISP_SOCKS5_ADDRESS_UNSUPPORTED = 8,
+};
+
+/* The client's greeting (section 3). `methods` points into the decoded bytes. */
+struct wisp_socks5_greeting {
+	const uint8_t *methods;
+	size_t method_count;
+};
+
+/* The client's request (section 4). */
+struct wisp_socks5_request {
+	uint8_t command; /* an enum wisp_socks5_command, or anything else */
+	uint16_t port;
+	char host[WISP_SOCKS5_HOST_SIZE]; /* the name as it came, or the address as text; terminated */
+	size_t host_size;                 /* without the NUL */
+};
+
+enum wisp_socks5_result {
+	WISP_SOCKS5_MORE,        /* the message is not complete: *need says how many bytes it takes at the least */
+	WISP_SOCKS5_OK,          /* complete: *need is its size */
+	WISP_SOCKS5_INVALID,     /* not SOCKS5: nothing to say to that client */
+	WISP_SOCKS5_BAD_ADDRESS, /* request: an address type that does not exist; answer ADDRESS_UNSUPPORTED */
+	WISP_SOCKS5_BAD_NAME,    /* request: a name that is empty or has a NUL in it; answer FAILURE */
+};
+
+/* Read a message from the n bytes at p. The results are as above. */
+WISP_API enum wisp_socks5_result wisp_socks5_greeting_decode(
+	const uint8_t *p, size_t n, size_t *need, struct wisp_socks5_greeting *greeting);
+WISP_API enum wisp_socks5_result wisp_socks5_request_decode(
+	const uint8_t *p, size_t n, size_t *need, struct wisp_socks5_request *request);
+
+/* Write the answer to a greeting. Returns its size. */
+WISP_API size_t wisp_socks5_method_reply(uint8_t p[WISP_SOCKS5_METHOD_REPLY_SIZE], uint8_t method);
+
+/* Write a reply without an address (0.0.0.0, port 0): a tunnel has none to tell. Returns its size. */
+WISP_API size_t wisp_socks5_reply(uint8_t p[WISP_SOCKS5_REPLY_MAX], enum wisp_socks5_reply reply);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * The HTTP/1.1 upgrade that opens a WebSocket (RFC 6455 section 4): the key and its answer for both sides, and for
+ * servers the client's request and the response to it.
+ */
+#ifndef WISP_UPGRADE_H
+#define WISP_UPGRADE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <wisp/export.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Sec-WebSocket-Key and Sec-WebSocket-Accept in base64, with the final NUL. */
+#define WISP_UPGRADE_KEY_SIZE 25
+#define WISP_UPGRADE_ACCEPT_SIZE 29
+/* A longer request head than this is refused. */
+#define WISP_UPGRADE_HEAD_MAX 8192
+/* The longest subprotocol name that is answered. */
+#define WISP_UPGRADE_PROTOCOL_MAX 64
+/* The longest response that wisp_upgrade_respond() writes. */
+#define WISP_UPGRADE_RESPONSE_MAX 512
+
+/* Draw a new Sec-WebSocket-Key. Returns false when there is no randomness to be had. */
+WISP_API bool wisp_upgrade_key(char key[WISP_UPGRADE_KEY_SIZE]);
+
+/* The Sec-WebSocket-Accept that answers a key (section 4.2.2). Returns false when it cannot be computed. */
+WISP_API bool wisp_upgrade_accept(const char *key, char accept[WISP_UPGRADE_ACCEPT_SIZE]);
+
+/* What a client asked for. */
+struct wisp_upgrade_request {
+	int status;                               /* the HTTP status to answer with; 101 for a good request */
+	char key[WISP_UPGRADE_KEY_SIZE];          /* status 101 only */
+	char protocol[WISP_UPGRADE_PROTOCOL_MAX]; /* the first offered subprotocol, or "" */
+	bool has_protocol;                        /* there is a Sec-WebSocket-Protocol header */
+};
+
+/*
+ * Read a request head from the n bytes at p. `path` is the only path that is a Wisp server; a query behind it is
+ * ignored. Returns the size of the head when it is complete, with `request` filled in, and 0 when there is more to
+ * come. A head longer than WISP_UPGRADE_HEAD_MAX is complete with status 431.
+ */
+WISP_API size_t wisp_upgrade_parse(const char *p, size_t n, const char *path, struct wisp_upgrade_request *request);
+
+/* Write the response to a request. Returns its size. */
+WISP_API size_t wisp_upgrade_respond(
+	const struct wisp_upgrade_request *request, char response[WISP_UPGRADE_RESPONSE_MAX]);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
