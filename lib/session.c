@@ -19,6 +19,8 @@ compare_ids(const struct wisp_stream *a, const struct wisp_stream *b)
 /* RB_GENERATE_STATIC of some libbsd versions does not compile. */
 RB_GENERATE_INTERNAL(stream_tree, wisp_stream, by_id, compare_ids, static __attribute__((unused)))
 
+static void end_stream(struct wisp_stream *stream, uint8_t reason);
+
 /* ---- life of a session ---- */
 
 static struct wisp_session *
@@ -74,13 +76,8 @@ wisp_session_free(struct wisp_session *session)
 
 	if (session == NULL)
 		return;
-	while ((stream = RB_MIN(stream_tree, &session->streams)) != NULL) {
-		void *const arg = stream->arg;
-
-		wisp_stream_free(stream);
-		if (arg != NULL)
-			session->callbacks->closed(arg, WISP_REASON_NETWORK_ERROR);
-	}
+	while ((stream = RB_MIN(stream_tree, &session->streams)) != NULL)
+		end_stream(stream, WISP_REASON_NETWORK_ERROR);
 	free(session);
 }
 
@@ -184,20 +181,46 @@ stream_new(struct wisp_session *session, uint32_t id, const struct wisp_destinat
 	return stream;
 }
 
-void
-wisp_stream_free(struct wisp_stream *stream)
+/* Take a stream out of the session. Only its memory is left. */
+static void
+unlink_stream(struct wisp_stream *stream)
 {
 	struct wisp_session *session = stream->session;
 
 	wisp_stream_delist(stream);
+	stream->state = STREAM_CLOSED;
 	if (stream->pending != 0)
 		TAILQ_REMOVE(&session->control, stream, control_entry);
 	if (session->last_found == stream)
 		session->last_found = NULL;
 	RB_REMOVE(stream_tree, &session->streams, stream);
 	session->stream_count--;
+}
+
+static void
+release_stream(struct wisp_stream *stream)
+{
 	free(stream->host);
 	free(stream);
+}
+
+void
+wisp_stream_free(struct wisp_stream *stream)
+{
+	unlink_stream(stream);
+	release_stream(stream);
+}
+
+/* End a stream that the caller did not close. */
+static void
+end_stream(struct wisp_stream *stream, uint8_t reason)
+{
+	void *const arg = stream->arg;
+
+	unlink_stream(stream);
+	if (arg != NULL)
+		stream->session->callbacks->closed(arg, reason);
+	release_stream(stream);
 }
 
 void
@@ -390,17 +413,6 @@ receive_data(struct wisp_session *session, struct wisp_stream *stream, const str
 	refresh_credit(stream);
 }
 
-static void
-receive_close(struct wisp_session *session, struct wisp_stream *stream, uint8_t reason)
-{
-	void *const arg = stream->arg;
-
-	stream->arg = NULL;
-	wisp_stream_free(stream);
-	if (arg != NULL)
-		session->callbacks->closed(arg, reason);
-}
-
 /* A packet for the connection itself, after the handshake. */
 static void
 receive_for_connection(struct wisp_session *session, const struct wisp_packet *packet)
@@ -437,7 +449,7 @@ receive_packet(struct wisp_session *session, const struct wisp_packet *packet)
 		receive_continue(session, stream, packet->credit);
 		break;
 	case WISP_CLOSE:
-		receive_close(session, stream, packet->reason);
+		end_stream(stream, packet->reason);
 		break;
 	case WISP_CONNECT:
 	case WISP_INFO:

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <openssl/ssl.h>
 #include <sys/socket.h>
 
 #include "address.h"
@@ -139,6 +140,8 @@ start_session(struct peer *peer, const struct wisp_upgrade_request *request)
 		begin_closing(peer);
 		return;
 	}
+	/* libwebsockets gives a raw connection over TLS only some seconds, unless told otherwise. */
+	lws_set_timeout(peer->wsi, NO_PENDING_TIMEOUT, 0);
 	wire_init(&peer->wire);
 	peer->state = PEER_OPEN;
 	peer->heard_ms = clock_now_ms();
@@ -176,12 +179,21 @@ upgrade(struct peer *peer, uint8_t *p, size_t n)
 
 /* ---- libwebsockets ---- */
 
+/* One system call brings several TLS records. service() reads until there are none left, so none is forgotten. */
+static void
+tune_tls(SSL_CTX *context)
+{
+	SSL_CTX_set_read_ahead(context, 1);
+	SSL_CTX_set_default_read_buffer_len(context, WIRE_BUFFER_SIZE);
+}
+
 int
 peer_on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
 	struct peer *peer;
 
-	(void)user;
+	if (reason == LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS)
+		tune_tls(user);
 	if (reason != LWS_CALLBACK_RAW_RX && reason != LWS_CALLBACK_RAW_CLOSE)
 		return 0;
 	peer = lws_get_opaque_user_data(wsi);
