@@ -119,14 +119,16 @@ bridge_start(struct bridge *bridge, struct event_base *base, const struct bridge
 		.up = on_tunnel_up,
 		.hopeless = on_tunnel_hopeless,
 	};
+	bridge->tunnel = tunnel_new(base, &options->tunnel, &bridge->tunnel_callbacks, bridge);
+	if (bridge->tunnel == NULL)
+		return false;
 	for (size_t i = 0; i < count; i++) {
 		bridge->listeners[i] = listener_new(base, addresses[i], on_accepted, bridge);
 		if (bridge->listeners[i] == NULL)
 			return false;
 		bridge->listener_count++;
 	}
-	bridge->tunnel = tunnel_new(base, &options->tunnel, &bridge->tunnel_callbacks, bridge);
-	return bridge->tunnel != NULL;
+	return true;
 }
 
 void

@@ -1,6 +1,8 @@
 #include "tls.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -56,6 +58,18 @@ on_info(const SSL *ssl, int where, int result)
 		SSL_set_tlsext_host_name((SSL *)(uintptr_t)ssl, name);
 }
 
+/* What OpenSSL says about the last thing that went wrong. */
+static const char *
+openssl_error(void)
+{
+	const unsigned long code = ERR_peek_last_error();
+	const char *reason = ERR_reason_error_string(code);
+
+	if (ERR_GET_LIB(code) == ERR_LIB_SYS)
+		return strerror(ERR_GET_REASON(code));
+	return reason != NULL ? reason : "unknown error";
+}
+
 static bool
 trust(struct tls *tls, const char *cacert)
 {
@@ -63,7 +77,15 @@ trust(struct tls *tls, const char *cacert)
 		return true;
 	if (cacert == NULL)
 		return SSL_CTX_set_default_verify_paths(tls->context) == 1;
-	return SSL_CTX_load_verify_locations(tls->context, cacert, NULL) == 1;
+	if (access(cacert, R_OK) != 0) {
+		log_error("cannot read %s: %s; check --cacert", cacert, strerror(errno));
+		return false;
+	}
+	if (SSL_CTX_load_verify_locations(tls->context, cacert, NULL) != 1) {
+		log_error("there are no certificates in %s (%s); check --cacert", cacert, openssl_error());
+		return false;
+	}
+	return true;
 }
 
 bool
@@ -74,17 +96,11 @@ tls_init(struct tls *tls, const struct url *url, const char *cacert, bool insecu
 	tls->insecure = insecure;
 	tls->context = SSL_CTX_new(TLS_client_method());
 	if (tls->context == NULL || SSL_CTX_set_min_proto_version(tls->context, TLS1_2_VERSION) != 1) {
-		log_error("cannot set up TLS: %s", ERR_reason_error_string(ERR_get_error()));
+		log_error("cannot set up TLS: %s", openssl_error());
 		return false;
 	}
-	if (!trust(tls, cacert)) {
-		const char *reason = ERR_reason_error_string(ERR_peek_last_error());
-
-		log_error("cannot read certificates from %s: %s; check --cacert",
-			cacert != NULL ? cacert : "the system's store",
-			reason != NULL ? reason : "no certificates in it");
+	if (!trust(tls, cacert))
 		return false;
-	}
 	SSL_CTX_set_app_data(tls->context, tls);
 	SSL_CTX_set_cert_verify_callback(tls->context, verify, tls);
 	SSL_CTX_set_info_callback(tls->context, on_info);

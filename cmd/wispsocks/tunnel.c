@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include <event2/event_struct.h>
 #include <libwebsockets.h>
@@ -297,39 +298,20 @@ check_response(struct tunnel *tunnel, struct lws *wsi)
 	return true;
 }
 
-/* Whether errno can be what made a connection fail, rather than a leftover. */
-static bool
-is_connect_error(int error)
-{
-	switch (error) {
-	case EACCES:
-	case EADDRNOTAVAIL:
-	case ECONNREFUSED:
-	case ECONNRESET:
-	case EHOSTUNREACH:
-	case ENETDOWN:
-	case ENETUNREACH:
-	case EPERM:
-	case ETIMEDOUT:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* libwebsockets says why it could not connect, in words of its own; older versions leave the reason in errno. */
+/* The connection failed before there was an answer to the upgrade. `text` is how libwebsockets puts it. */
 static void
-judge_connection_error(struct tunnel *tunnel, const char *text, int error)
+judge_connection_error(struct tunnel *tunnel, const char *text)
 {
 	if (tunnel->tls.refused != NULL)
 		fail(tunnel, FAILURE_LASTING,
 			"the server's certificate is refused: %s; trust its issuer with --cacert, or nobody with "
 			"--insecure",
 			tunnel->tls.refused);
-	else if (is_connect_error(error))
-		fail(tunnel, FAILURE_PASSING, "%s", strerror(error));
 	else
-		fail(tunnel, FAILURE_PASSING, "%s", text != NULL && *text != '\0' ? text : "the connection failed");
+		fail(tunnel, FAILURE_PASSING,
+			"the connection failed before there was an answer (%s); check the port, and whether it is ws "
+			"or wss",
+			text);
 }
 
 static bool
@@ -364,7 +346,7 @@ on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, 
 	case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
 		return check_response(tunnel, wsi) && start_session(tunnel) ? 0 : -1;
 	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
-		judge_connection_error(tunnel, in, errno);
+		judge_connection_error(tunnel, in != NULL && len > 0 ? in : "no reason given");
 		tunnel->wsi = NULL;
 		break;
 	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP:
@@ -395,6 +377,21 @@ on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, 
 	return 0;
 }
 
+/* ---- the watched socket ---- */
+
+/* Why a connection could not be made: libwebsockets would keep the reason to itself. Returns false if it could not. */
+static bool
+look_for_error(struct tunnel *tunnel)
+{
+	int error = 0;
+	socklen_t size = sizeof error;
+
+	if (tunnel->fd < 0 || getsockopt(tunnel->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error == 0)
+		return true;
+	fail(tunnel, FAILURE_PASSING, "%s", strerror(error));
+	return false;
+}
+
 /* Let libwebsockets work until it has nothing left to do. It polls without waiting. */
 static void
 pump(struct tunnel *tunnel)
@@ -402,25 +399,13 @@ pump(struct tunnel *tunnel)
 	for (int i = 0; i < PUMP_MAX && tunnel->wsi != NULL; i++) {
 		const unsigned before = tunnel->callback_count;
 
-		errno = 0;
+		if (tunnel->state == TUNNEL_CONNECTING && !look_for_error(tunnel))
+			break;
 		lws_service(tunnel->context, -1);
 		if (i >= PUMP_MIN && tunnel->callback_count == before &&
 			lws_service_adjust_timeout(tunnel->context, 1, 0) != 0)
 			break;
 	}
-}
-
-/* ---- the watched socket ---- */
-
-/* A connection that was refused later than at once: libwebsockets would keep the reason to itself. */
-static void
-look_for_error(struct tunnel *tunnel)
-{
-	int error = 0;
-	socklen_t size = sizeof error;
-
-	if (getsockopt(tunnel->fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != 0)
-		fail(tunnel, FAILURE_PASSING, "%s", strerror(error));
 }
 
 static void
@@ -429,8 +414,6 @@ on_fd(evutil_socket_t fd, short what, void *arg)
 	struct tunnel *tunnel = arg;
 
 	(void)fd;
-	if (tunnel->state == TUNNEL_CONNECTING)
-		look_for_error(tunnel);
 	if (what & EV_READ)
 		tunnel->readable = true;
 	run(tunnel);
@@ -563,7 +546,7 @@ on_attempt_timer(evutil_socket_t fd, short what, void *arg)
 		fail(tunnel, FAILURE_PASSING, "no answer from the name servers for %s", tunnel->options->url.host);
 		break;
 	case TUNNEL_CONNECTING:
-		fail(tunnel, FAILURE_PASSING, "no answer from the server within the time for it");
+		fail(tunnel, FAILURE_PASSING, "no answer from the server; check the port, and whether it is ws or wss");
 		break;
 	case TUNNEL_GREETING:
 		fail(tunnel, FAILURE_PASSING,
@@ -652,9 +635,9 @@ try_address(struct tunnel *tunnel)
 		fail(tunnel, FAILURE_PASSING, "an address of a strange kind");
 	evtimer_add(&tunnel->attempt_timer, &limit);
 	evtimer_add(&tunnel->tick_timer, &tick);
-	errno = 0;
 	if (tunnel->failure == FAILURE_NONE && lws_client_connect_via_info(&info) == NULL)
-		judge_connection_error(tunnel, NULL, errno);
+		judge_connection_error(tunnel, "out of memory");
+	watch(tunnel);
 	/* The rest happens outside of the caller, which may be on its way out of a failure. */
 	event_active(&tunnel->run_event, EV_TIMEOUT, 0);
 }
@@ -667,7 +650,7 @@ on_resolved(int error, struct evutil_addrinfo *found, void *arg)
 	tunnel->query = NULL;
 	if (error != 0) {
 		fail(tunnel, FAILURE_PASSING, "cannot resolve %s: %s", tunnel->options->url.host,
-			evutil_gai_strerror(error));
+			error == EVUTIL_EAI_NONAME ? "no such host" : evutil_gai_strerror(error));
 		on_failure(tunnel);
 		return;
 	}
