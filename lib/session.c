@@ -17,6 +17,7 @@ compare_ids(const struct wisp_stream *a, const struct wisp_stream *b)
 }
 
 /* RB_GENERATE_STATIC of some libbsd versions does not compile. */
+/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the analyzer cannot see that a node was removed before it was freed */
 RB_GENERATE_INTERNAL(stream_tree, wisp_stream, by_id, compare_ids, static __attribute__((unused)))
 
 static void end_stream(struct wisp_stream *stream, uint8_t reason);

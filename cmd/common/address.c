@@ -93,7 +93,7 @@ address_parse(const char *text, struct address *address)
 {
 	const size_t n = strlen(text);
 	char host[NI_MAXHOST] = DEFAULT_HOST;
-	uint16_t port;
+	uint16_t port = 0;
 
 	memset(address, 0, sizeof *address);
 	if (strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)

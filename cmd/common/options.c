@@ -183,9 +183,8 @@ build_table(const struct program *program, struct getopt_table *table)
 {
 	char *shorts = table->shorts;
 
-	memset(table, 0, sizeof *table);
 	*shorts++ = ':';
-	for (int i = 0; program->options[i].name != NULL && i < OPTIONS_MAX; i++) {
+	for (int i = 0; i < OPTIONS_MAX && program->options[i].name != NULL; i++) {
 		const struct option_spec *option = &program->options[i];
 
 		table->longs[i].name = option->name;
@@ -229,7 +228,7 @@ complain_of_option(const struct program *program, int result, const char *argume
 enum options_result
 options_parse(const struct program *program, int argc, char **argv, void *values, const char **operand)
 {
-	struct getopt_table table;
+	struct getopt_table table = {0};
 	int value;
 
 	build_table(program, &table);

@@ -159,14 +159,15 @@ upgrade(struct peer *peer, uint8_t *p, size_t n)
 	const size_t before = peer->head_size;
 	const size_t room = WISP_UPGRADE_HEAD_MAX - before;
 	const size_t taken = n < room ? n : room;
-	size_t size;
+	size_t size, response_size;
 
 	memcpy(peer->head + before, p, taken);
 	peer->head_size += taken;
 	size = wisp_upgrade_parse(peer->head, peer->head_size, peer->server->options->path, &request);
 	if (size == 0)
 		return;
-	if (!write_text(peer, response, wisp_upgrade_respond(&request, response)) || request.status != 101) {
+	response_size = wisp_upgrade_respond(&request, response);
+	if (!write_text(peer, response, response_size) || request.status != 101) {
 		log_info("%s: refused with HTTP %d", peer->name, request.status);
 		begin_closing(peer);
 		return;

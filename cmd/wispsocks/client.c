@@ -167,7 +167,8 @@ refuse(struct client *client, enum wisp_socks5_reply code)
 		lose(client);
 }
 
-static void
+/* Answer the greeting. Returns false when that was the end of the client. */
+static bool
 choose_method(struct client *client, const struct wisp_socks5_greeting *greeting)
 {
 	const bool acceptable = memchr(greeting->methods, WISP_SOCKS5_METHOD_NONE, greeting->method_count) != NULL;
@@ -176,13 +177,16 @@ choose_method(struct client *client, const struct wisp_socks5_greeting *greeting
 	wisp_socks5_method_reply(reply, acceptable ? WISP_SOCKS5_METHOD_NONE : WISP_SOCKS5_METHOD_UNACCEPTABLE);
 	if (!relay_write(&client->relay, reply, sizeof reply)) {
 		lose(client);
-	} else if (!acceptable) {
+		return false;
+	}
+	if (!acceptable) {
 		log_info("a program offers no SOCKS5 authentication method that is accepted");
 		leave(client);
-	} else {
-		client->state = CLIENT_REQUEST;
-		client->handshake->size = 0;
+		return false;
 	}
+	client->state = CLIENT_REQUEST;
+	client->handshake->size = 0;
+	return true;
 }
 
 static void
@@ -221,9 +225,9 @@ decode(struct client *client, size_t *need, struct wisp_socks5_greeting *greetin
 static void
 shake_hands(struct client *client)
 {
-	while (client->state == CLIENT_GREETING || client->state == CLIENT_REQUEST) {
+	for (;;) {
 		struct client_handshake *handshake = client->handshake;
-		struct wisp_socks5_greeting greeting;
+		struct wisp_socks5_greeting greeting = {0};
 		size_t need, n;
 
 		switch (decode(client, &need, &greeting)) {
@@ -240,8 +244,7 @@ shake_hands(struct client *client)
 				handle_request(client);
 				return;
 			}
-			choose_method(client, &greeting);
-			if (client->state != CLIENT_REQUEST)
+			if (!choose_method(client, &greeting))
 				return;
 			break;
 		case WISP_SOCKS5_INVALID:

@@ -55,7 +55,7 @@ on_info(const SSL *ssl, int where, int result)
 
 	(void)result;
 	if (where == SSL_CB_HANDSHAKE_START)
-		SSL_set_tlsext_host_name((SSL *)(uintptr_t)ssl, name);
+		SSL_set_tlsext_host_name((SSL *)ssl, name);
 }
 
 /* What OpenSSL says about the last thing that went wrong. */

@@ -87,7 +87,8 @@ struct tunnel {
 	struct event held_timer; /* the session's deadline */
 	struct event ping_timer;
 	uint64_t delay_ms;
-	uint64_t attempted_ms;
+	uint64_t attempted_ms;    /* the last one */
+	uint64_t next_attempt_ms; /* WAITING */
 	uint64_t up_ms;
 	uint64_t heard_ms; /* when something last arrived */
 	uint64_t received_bytes;
@@ -182,6 +183,7 @@ wait_for_next_attempt(struct tunnel *tunnel, bool was_up)
 		tunnel->options->url.text, tunnel->reason, (double)delay_ms / 1000);
 	tunnel->state = TUNNEL_WAITING;
 	tunnel->delay_ms = tunnel->delay_ms * 2 < DELAY_MAX_MS ? tunnel->delay_ms * 2 : DELAY_MAX_MS;
+	tunnel->next_attempt_ms = clock_now_ms() + delay_ms;
 	evtimer_add(&tunnel->attempt_timer, &tv);
 }
 
@@ -247,16 +249,24 @@ judge_status(struct tunnel *tunnel, struct lws *wsi, unsigned status)
 {
 	char location[200];
 
+	switch (status) {
+	case 401:
+	case 403:
+	case 407:
+		fail(tunnel, FAILURE_LASTING, "the server refuses access (HTTP %u); check the URL and the credentials",
+			status);
+		return;
+	case 408:
+	case 425:
+	case 429:
+		fail(tunnel, FAILURE_PASSING, "the server asks to come back later (HTTP %u)", status);
+		return;
+	default:
+		break;
+	}
 	if (status >= 300 && status < 400)
 		fail(tunnel, FAILURE_LASTING, "the server redirects to '%s' (HTTP %u); give that URL if you trust it",
 			header(wsi, WSI_TOKEN_HTTP_LOCATION, location, sizeof location), status);
-	else if (status == 401 || status == 403 || status == 407)
-		fail(tunnel, FAILURE_LASTING, "the server refuses access (HTTP %u); check the URL and the credentials",
-			status);
-	else if (status == 408 || status == 425 || status == 429)
-		fail(tunnel, FAILURE_PASSING, "the server asks to come back later (HTTP %u)", status);
-	else if (status >= 400 && status < 500)
-		fail(tunnel, FAILURE_LASTING, "there is no WebSocket at this URL (HTTP %u); check its path", status);
 	else if (status >= 500)
 		fail(tunnel, FAILURE_PASSING, "the server is out of order (HTTP %u)", status);
 	else
@@ -440,8 +450,8 @@ watch(struct tunnel *tunnel)
 	wire_tune_socket(fd);
 }
 
-/* Read what there is, a turn's worth at the most. Returns false when the connection is over. */
-static bool
+/* Read what there is, a turn's worth at the most. */
+static void
 receive(struct tunnel *tunnel)
 {
 	for (int reads = 0; reads < READS_PER_TURN && tunnel->readable && !tunnel->paused; reads++) {
@@ -451,17 +461,14 @@ receive(struct tunnel *tunnel)
 
 		if (lws_http_client_read(tunnel->wsi, &p, &size) != 0) {
 			fail(tunnel, FAILURE_PASSING, "the server closed the connection");
-			return false;
+			return;
 		}
-		if (tunnel->wsi == NULL)
-			return false;
 		tunnel->readable = tunnel->received_bytes != before;
 		if (tunnel->readable)
 			tunnel->heard_ms = clock_now_ms();
 	}
 	if (tunnel->readable && !tunnel->paused)
 		event_active(&tunnel->run_event, EV_TIMEOUT, 0);
-	return true;
 }
 
 static void
@@ -504,10 +511,11 @@ run(struct tunnel *tunnel)
 		pump(tunnel);
 		watch(tunnel);
 	}
-	if (tunnel->session != NULL && tunnel->wsi != NULL && tunnel->failure == FAILURE_NONE && receive(tunnel))
+	if (tunnel->session != NULL && tunnel->wsi != NULL && tunnel->failure == FAILURE_NONE)
+		receive(tunnel);
+	/* After an error, too: the session has a close frame to send. */
+	if (tunnel->session != NULL && tunnel->wsi != NULL)
 		send_pending(tunnel);
-	else if (tunnel->session != NULL && tunnel->wsi != NULL && wisp_session_error(tunnel->session) != NULL)
-		send_pending(tunnel); /* the close frame */
 	if (tunnel->failure != FAILURE_NONE)
 		on_failure(tunnel);
 }
@@ -679,15 +687,11 @@ void
 tunnel_hurry(struct tunnel *tunnel)
 {
 	const uint64_t since_ms = clock_now_ms() - tunnel->attempted_ms;
-	const struct timeval soon = clock_timeval(since_ms < HURRY_MS ? HURRY_MS - since_ms : 0);
-	struct timeval now, planned, remaining;
+	const uint64_t wait_ms = since_ms < HURRY_MS ? HURRY_MS - since_ms : 0;
+	const struct timeval tv = clock_timeval(wait_ms);
 
-	if (tunnel->state != TUNNEL_WAITING || !evtimer_pending(&tunnel->attempt_timer, &planned))
-		return;
-	evutil_gettimeofday(&now, NULL);
-	evutil_timersub(&planned, &now, &remaining);
-	if (evutil_timercmp(&soon, &remaining, <))
-		evtimer_add(&tunnel->attempt_timer, &soon);
+	if (tunnel->state == TUNNEL_WAITING && clock_now_ms() + wait_ms < tunnel->next_attempt_ms)
+		evtimer_add(&tunnel->attempt_timer, &tv);
 }
 
 void
