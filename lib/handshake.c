@@ -119,7 +119,7 @@ wisp_handshake_receive(struct wisp_handshake *handshake, const struct wisp_packe
 		return;
 	}
 	if (packet->type == WISP_CLOSE) {
-		handshake->reason = packet->reason;
+		handshake->reason = packet->reason != 0 ? packet->reason : WISP_REASON_UNKNOWN;
 		fail(handshake, "the other side refused the connection");
 	} else if (packet->type == WISP_INFO && (state == WISP_HANDSHAKE_FIRST || state == WISP_HANDSHAKE_INFO)) {
 		if (handshake->versions == WISP_VERSION_1)

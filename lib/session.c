@@ -77,6 +77,9 @@ wisp_session_free(struct wisp_session *session)
 
 	if (session == NULL)
 		return;
+	/* Whatever the callbacks do: nothing is opened any more, and nothing is there to be pulled. */
+	session->handshake.state = WISP_HANDSHAKE_FAILED;
+	session->woken = true;
 	while ((stream = RB_MIN(stream_tree, &session->streams)) != NULL)
 		end_stream(stream, WISP_REASON_NETWORK_ERROR);
 	free(session);

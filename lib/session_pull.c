@@ -157,7 +157,7 @@ should_gather(const struct wisp_stream *stream)
 	if (stream->gathered || !wisp_stream_short_of_credit(stream))
 		return false;
 	available = stream->session->callbacks->available(stream->arg);
-	return available > 0 && available < GATHER_BYTES;
+	return stream->state != STREAM_CLOSED && available > 0 && available < GATHER_BYTES;
 }
 
 /* Let the stream whose turn it is send one packet. Returns false when the output is full. */
@@ -181,6 +181,8 @@ pull_data(struct wisp_session *session, struct wisp_stream *stream, struct outpu
 		hold(stream, now_ms);
 		return true;
 	}
+	if (stream->state == STREAM_CLOSED)
+		return true; /* by the callback that said what there is */
 	if (room > WISP_DATA_MAX)
 		room = WISP_DATA_MAX;
 	n = session->callbacks->read(stream->arg, packet + WISP_PACKET_HEADER_SIZE, room);
@@ -240,7 +242,7 @@ wisp_stream_ready(struct wisp_stream *stream)
 		wisp_stream_enlist(stream, false);
 		break;
 	case STREAM_HELD:
-		if (!should_gather(stream))
+		if (!should_gather(stream) && stream->state == STREAM_HELD)
 			wisp_stream_enlist(stream, true);
 		break;
 	case STREAM_READY:
@@ -316,6 +318,7 @@ wisp_session_pull(struct wisp_session *session, uint8_t *p, size_t n, uint64_t n
 {
 	struct output out = {.p = p, .size = n};
 
+	session->woken = true; /* the caller is at it */
 	release_held(session, now_ms);
 	while (pull_frame(session, &out, now_ms))
 		;

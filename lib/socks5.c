@@ -33,6 +33,15 @@ wisp_socks5_greeting_decode(const uint8_t *p, size_t n, size_t *need, struct wis
 	return WISP_SOCKS5_OK;
 }
 
+bool
+wisp_socks5_offers(const struct wisp_socks5_greeting *greeting, uint8_t method)
+{
+	for (size_t i = 0; i < greeting->method_count; i++)
+		if (greeting->methods[i] == method)
+			return true;
+	return false;
+}
+
 static void
 format_ipv4(struct wisp_socks5_request *request, const uint8_t *p)
 {
@@ -92,7 +101,7 @@ enum wisp_socks5_result
 wisp_socks5_request_decode(const uint8_t *p, size_t n, size_t *need, struct wisp_socks5_request *request)
 {
 	enum wisp_socks5_result result = WISP_SOCKS5_OK;
-	const uint8_t *address = p + REQUEST_HEADER_SIZE;
+	const uint8_t *address;
 	size_t address_size;
 
 	/* The first byte of the address is there in each valid request, and a name needs it for its size. */
@@ -101,6 +110,7 @@ wisp_socks5_request_decode(const uint8_t *p, size_t n, size_t *need, struct wisp
 		return WISP_SOCKS5_INVALID;
 	if (n < *need)
 		return WISP_SOCKS5_MORE;
+	address = p + REQUEST_HEADER_SIZE;
 	switch ((enum address_type)p[3]) {
 	case ADDRESS_IPV4:
 		address_size = IPV4_SIZE;

@@ -110,7 +110,7 @@ is_key(struct text t)
 	unsigned char nonce[WISP_UPGRADE_KEY_SIZE];
 
 	/* 16 bytes are 22 characters and two signs of padding; the decoder counts the padding as two more bytes. */
-	return t.n == WISP_UPGRADE_KEY_SIZE - 1 && t.p[t.n - 1] == '=' && t.p[t.n - 2] == '=' && t.p[t.n - 3] != '=' &&
+	return t.n == WISP_UPGRADE_KEY_SIZE - 1 && memchr(t.p, '=', t.n) == t.p + t.n - 2 && t.p[t.n - 1] == '=' &&
 	       EVP_DecodeBlock(nonce, (const unsigned char *)t.p, (int)t.n) == NONCE_SIZE + 2;
 }
 
@@ -203,6 +203,8 @@ head_size(const char *p, size_t n)
 {
 	const char *const end = p + n;
 
+	if (n == 0)
+		return 0;
 	for (const char *lf = p; (lf = memchr(lf, '\n', (size_t)(end - lf))) != NULL;) {
 		lf++;
 		if (end - lf >= 1 && lf[0] == '\n')

@@ -13,13 +13,17 @@
 
 #include "clock.h"
 #include "log.h"
+#include "orphan.h"
 
 #define HANDSHAKE_MS 10000
 /* How long a program may take to hang up after it was told the end (RFC 1928 section 6 allows 10 s). */
 #define LEAVING_MS 2000
 /* How long a stream without anything moving waits for the answer to a program that has ended its own data. */
 #define HALF_CLOSED_MS 300000
-/* Whether such a program is still there at all is asked by keepalive probes, in seconds. */
+/* How often to look whether such a program is still there; and how long its last data has at the least to get through.
+ */
+#define HALF_CLOSED_CHECK_MS 5000
+/* The same for programs on other machines, by keepalive probes, in seconds. */
 #define PROBE_AFTER_S 15
 #define PROBE_EVERY_S 15
 #define PROBES 4
@@ -54,6 +58,16 @@ idle_limit_ms(const struct client *client)
 	return limit_ms != 0 && limit_ms < HALF_CLOSED_MS ? limit_ms : HALF_CLOSED_MS;
 }
 
+/*
+ * Whether a program that has ended its data has closed its connection altogether. Not at once: a CLOSE makes many
+ * servers drop what they have yet to pass on.
+ */
+static bool
+has_hung_up(const struct client *client, uint64_t idle_ms)
+{
+	return client->relay.state == RELAY_EOF && idle_ms >= HALF_CLOSED_CHECK_MS && peer_is_orphan(client->relay.fd);
+}
+
 /* The timer is not moved with each byte: when it ends, it looks how long ago the last one was. */
 static void
 check_idle(struct client *client)
@@ -63,11 +77,15 @@ check_idle(struct client *client)
 
 	if (limit_ms == 0)
 		return;
-	if (idle_ms < limit_ms) {
-		set_timer(client, limit_ms - idle_ms);
+	if (idle_ms < limit_ms && !has_hung_up(client, idle_ms)) {
+		if (client->relay.state == RELAY_EOF && limit_ms - idle_ms > HALF_CLOSED_CHECK_MS)
+			set_timer(client, HALF_CLOSED_CHECK_MS);
+		else
+			set_timer(client, limit_ms - idle_ms);
 		return;
 	}
-	log_debug("stream %u: nothing moved for %.3g s", wisp_stream_id(client->stream), (double)idle_ms / 1000);
+	log_debug("stream %u: nothing moved for %.3g s%s", wisp_stream_id(client->stream), (double)idle_ms / 1000,
+		idle_ms < limit_ms ? ", and the program has hung up" : "");
 	wisp_stream_close(client->stream, WISP_REASON_VOLUNTARY);
 	client->stream = NULL;
 	relay_close(&client->relay, true);
@@ -171,7 +189,7 @@ refuse(struct client *client, enum wisp_socks5_reply code)
 static bool
 choose_method(struct client *client, const struct wisp_socks5_greeting *greeting)
 {
-	const bool acceptable = memchr(greeting->methods, WISP_SOCKS5_METHOD_NONE, greeting->method_count) != NULL;
+	const bool acceptable = wisp_socks5_offers(greeting, WISP_SOCKS5_METHOD_NONE);
 	uint8_t reply[WISP_SOCKS5_METHOD_REPLY_SIZE];
 
 	wisp_socks5_method_reply(reply, acceptable ? WISP_SOCKS5_METHOD_NONE : WISP_SOCKS5_METHOD_UNACCEPTABLE);

@@ -25,7 +25,8 @@ struct wisp_session;
 struct wisp_stream;
 
 struct wisp_session_callbacks {
-	/* The handshake is done. Only now may streams be opened. */
+	/* The handshake is done; only now may streams be opened. A server that speaks v1 has none, and is not called.
+	 */
 	void (*ready)(void *session_arg);
 	/* There is something to pull, after a time when there was nothing. */
 	void (*wake)(void *session_arg);

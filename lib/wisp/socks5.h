@@ -5,6 +5,7 @@
 #ifndef WISP_SOCKS5_H
 #define WISP_SOCKS5_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -71,6 +72,9 @@ WISP_API enum wisp_socks5_result wisp_socks5_greeting_decode(
 	const uint8_t *p, size_t n, size_t *need, struct wisp_socks5_greeting *greeting);
 WISP_API enum wisp_socks5_result wisp_socks5_request_decode(
 	const uint8_t *p, size_t n, size_t *need, struct wisp_socks5_request *request);
+
+/* Whether a greeting offers an authentication method. */
+WISP_API bool wisp_socks5_offers(const struct wisp_socks5_greeting *greeting, uint8_t method);
 
 /* Write the answer to a greeting. Returns its size. */
 WISP_API size_t wisp_socks5_method_reply(uint8_t p[WISP_SOCKS5_METHOD_REPLY_SIZE], uint8_t method);

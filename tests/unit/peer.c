@@ -1,0 +1,464 @@
+#include "peer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- callbacks ---- */
+
+static void
+call_hook(struct peer_stream *stream, enum peer_event event)
+{
+	if (stream->peer->hook != NULL)
+		stream->peer->hook(stream, event);
+}
+
+static struct peer_stream *
+stream_new(struct peer *peer)
+{
+	struct peer_stream *const stream = calloc(1, sizeof *stream);
+
+	assert_non_null(stream);
+	stream->peer = peer;
+	stream->read_max = SIZE_MAX;
+	TAILQ_INSERT_TAIL(&peer->streams, stream, entry);
+	return stream;
+}
+
+static void
+set_stream(struct peer_stream *stream, struct wisp_stream *wisp_stream)
+{
+	stream->stream = wisp_stream;
+	stream->id = wisp_stream_id(wisp_stream);
+}
+
+static void
+on_ready(void *arg)
+{
+	struct peer *const peer = arg;
+
+	buffer_printf(&peer->events, "ready\n");
+}
+
+static void
+on_wake(void *arg)
+{
+	struct peer *const peer = arg;
+
+	peer->wakes++;
+}
+
+static void
+on_open(void *arg, struct wisp_stream *wisp_stream, const struct wisp_destination *destination)
+{
+	struct peer *const peer = arg;
+	struct peer_stream *const stream = stream_new(peer);
+
+	set_stream(stream, wisp_stream);
+	wisp_stream_set_arg(wisp_stream, stream);
+	buffer_printf(&peer->events, "open %u %s ", stream->id, destination->type == WISP_TCP ? "tcp" : "udp");
+	buffer_put_escaped(&peer->events, (const uint8_t *)destination->host, destination->host_size);
+	buffer_printf(&peer->events, " %u\n", destination->port);
+	call_hook(stream, PEER_OPEN);
+}
+
+/* There is never a callback for a stream that is over. */
+static struct peer_stream *
+live_stream(void *arg)
+{
+	struct peer_stream *const stream = arg;
+
+	assert_non_null(stream);
+	assert_non_null(stream->stream);
+	return stream;
+}
+
+static void
+on_data(void *arg, uint8_t *p, size_t n, bool last)
+{
+	struct peer_stream *const stream = live_stream(arg);
+
+	buffer_put(&stream->received, p, n);
+	stream->received_packets += last;
+	call_hook(stream, PEER_DATA);
+}
+
+static void
+on_closed(void *arg, uint8_t reason)
+{
+	struct peer_stream *const stream = live_stream(arg);
+
+	buffer_printf(&stream->peer->events, "closed %u 0x%02x\n", stream->id, reason);
+	stream->reason = reason;
+	call_hook(stream, PEER_CLOSED);
+	stream->stream = NULL;
+}
+
+static size_t
+on_read(void *arg, uint8_t *p, size_t n)
+{
+	struct peer_stream *const stream = live_stream(arg);
+	size_t size = stream->outgoing.n - stream->outgoing_at;
+
+	stream->peer->reads++;
+	call_hook(stream, PEER_READ);
+	if (size > stream->read_max)
+		size = stream->read_max;
+	if (size > n)
+		size = n;
+	if (size == 0)
+		return 0;
+	memcpy(p, stream->outgoing.p + stream->outgoing_at, size);
+	stream->outgoing_at += size;
+	if (stream->outgoing_at == stream->outgoing.n) {
+		stream->outgoing_at = 0;
+		buffer_clear(&stream->outgoing);
+	}
+	return size;
+}
+
+static size_t
+on_available(void *arg)
+{
+	struct peer_stream *const stream = live_stream(arg);
+	const size_t size = stream->outgoing.n - stream->outgoing_at;
+
+	call_hook(stream, PEER_AVAILABLE);
+	return size;
+}
+
+static void
+on_granted(void *arg)
+{
+	struct peer_stream *const stream = live_stream(arg);
+
+	buffer_printf(&stream->peer->events, "granted %u\n", stream->id);
+	call_hook(stream, PEER_GRANTED);
+}
+
+static const struct wisp_session_callbacks callbacks = {
+	.ready = on_ready,
+	.wake = on_wake,
+	.open = on_open,
+	.data = on_data,
+	.closed = on_closed,
+	.read = on_read,
+	.available = on_available,
+	.granted = on_granted,
+};
+
+/* ---- life ---- */
+
+static struct peer *
+peer_new(bool client)
+{
+	struct peer *const peer = calloc(1, sizeof *peer);
+
+	assert_non_null(peer);
+	peer->client = client;
+	peer->now_ms = 1000;
+	TAILQ_INIT(&peer->streams);
+	wire_init(&peer->wire, client);
+	return peer;
+}
+
+struct peer *
+peer_new_client(enum wisp_versions versions)
+{
+	struct peer *const peer = peer_new(true);
+
+	peer->session = wisp_session_new_client(versions, &callbacks, peer);
+	assert_non_null(peer->session);
+	return peer;
+}
+
+struct peer *
+peer_new_server(uint8_t version, uint32_t credit, size_t max_streams)
+{
+	struct peer *const peer = peer_new(false);
+
+	peer->session = wisp_session_new_server(version, credit, max_streams, &callbacks, peer);
+	assert_non_null(peer->session);
+	return peer;
+}
+
+struct peer *
+peer_new_ready_client(uint32_t credit)
+{
+	struct peer *const peer = peer_new_client(WISP_VERSION_AUTO);
+
+	assert_true(peer_hear_continue(peer, WISP_CONNECTION, credit));
+	assert_string_equal(peer_events(peer), "ready\n");
+	return peer;
+}
+
+struct peer *
+peer_new_ready_server(uint32_t credit, size_t max_streams)
+{
+	struct peer *const peer = peer_new_server(1, credit, max_streams);
+
+	peer_pull_all(peer);
+	return peer;
+}
+
+struct peer *
+peer_new_with_stream(bool client)
+{
+	struct peer *const peer = client ? peer_new_ready_client(PEER_CREDIT) : peer_new_ready_server(PEER_CREDIT, 10);
+
+	if (client) {
+		peer_open(peer, WISP_TCP, "host");
+		assert_string_equal(peer_pull_all(peer), "CONNECT 1 tcp host 80\n");
+	} else {
+		assert_true(peer_hear_connect(peer, 1, "host"));
+		assert_string_equal(peer_events(peer), "open 1 tcp host 80\n");
+	}
+	assert_int_equal(wisp_session_stream_count(peer->session), 1);
+	return peer;
+}
+
+void
+peer_end(struct peer *peer)
+{
+	wisp_session_free(peer->session);
+	peer->session = NULL;
+}
+
+void
+peer_free(struct peer *peer)
+{
+	struct peer_stream *stream;
+
+	peer->hook = NULL;
+	peer_end(peer);
+	while ((stream = TAILQ_FIRST(&peer->streams)) != NULL) {
+		TAILQ_REMOVE(&peer->streams, stream, entry);
+		buffer_free(&stream->outgoing);
+		buffer_free(&stream->received);
+		free(stream);
+	}
+	buffer_free(&peer->events);
+	buffer_free(&peer->sent);
+	wire_free(&peer->wire);
+	free(peer);
+}
+
+/* ---- what the application does ---- */
+
+struct peer_stream *
+peer_open(struct peer *peer, enum wisp_stream_type type, const char *host)
+{
+	const struct wisp_destination destination = {type, 80, host, strlen(host)};
+	struct peer_stream *const stream = stream_new(peer);
+	struct wisp_stream *const wisp_stream = wisp_stream_open(peer->session, &destination, stream);
+
+	assert_non_null(wisp_stream);
+	set_stream(stream, wisp_stream);
+	return stream;
+}
+
+/* The last stream that had the id. */
+struct peer_stream *
+peer_stream(struct peer *peer, uint32_t id)
+{
+	struct peer_stream *stream, *found = NULL;
+
+	TAILQ_FOREACH (stream, &peer->streams, entry) {
+		if (stream->id == id)
+			found = stream;
+	}
+	return found;
+}
+
+void
+peer_write(struct peer_stream *stream, const void *p, size_t n)
+{
+	buffer_put(&stream->outgoing, p, n);
+	wisp_stream_ready(stream->stream);
+}
+
+void
+peer_write_text(struct peer_stream *stream, const char *text)
+{
+	peer_write(stream, text, strlen(text));
+}
+
+void
+peer_write_bulk(struct peer_stream *stream, size_t n)
+{
+	struct rng rng = rng_seeded(stream->id);
+	uint8_t *const p = malloc(n);
+
+	assert_non_null(p);
+	rng_fill(&rng, p, n);
+	peer_write(stream, p, n);
+	free(p);
+}
+
+void
+peer_close(struct peer_stream *stream, uint8_t reason)
+{
+	struct wisp_stream *const wisp_stream = stream->stream;
+
+	stream->stream = NULL;
+	wisp_stream_close(wisp_stream, reason);
+}
+
+/* ---- what it sends ---- */
+
+const char *
+peer_pull(struct peer *peer, size_t n)
+{
+	uint8_t *const p = malloc(n);
+	const size_t log_at = peer->wire.log.n;
+	size_t got;
+
+	assert_non_null(p);
+	got = wisp_session_pull(peer->session, p, n, peer->now_ms);
+	assert_true(got <= n);
+	buffer_clear(&peer->sent);
+	buffer_put(&peer->sent, p, got);
+	wire_take(&peer->wire, p, got);
+	assert_false(peer->wire.failed);
+	free(p);
+	return buffer_text(&peer->wire.log) + log_at;
+}
+
+const char *
+peer_pull_all(struct peer *peer)
+{
+	return peer_pull(peer, 1 << 20);
+}
+
+const char *
+peer_log(struct peer *peer)
+{
+	return buffer_text(&peer->wire.log);
+}
+
+void
+peer_expect_end(struct peer *peer, const char *says)
+{
+	wisp_session_ping(peer->session);
+	assert_true(wisp_session_pending(peer->session));
+	assert_string_equal(peer_pull_all(peer), says);
+	assert_false(wisp_session_pending(peer->session));
+	wisp_session_ping(peer->session);
+	wisp_session_shutdown(peer->session, WISP_WS_GOING_AWAY);
+	assert_false(wisp_session_pending(peer->session));
+	assert_string_equal(peer_pull_all(peer), "");
+}
+
+const char *
+peer_events(struct peer *peer)
+{
+	const char *const text = buffer_text(&peer->events);
+
+	buffer_clear(&peer->events);
+	return text;
+}
+
+/* ---- what it hears ---- */
+
+bool
+peer_hear(struct peer *peer, const uint8_t *p, size_t n)
+{
+	uint8_t *const copy = exact_copy(p, n);
+	const bool going_on = wisp_session_feed(peer->session, copy, n);
+
+	free(copy);
+	assert_int_equal(going_on, wisp_session_error(peer->session) == NULL);
+	return going_on;
+}
+
+bool
+peer_hear_frame(struct peer *peer, enum wisp_opcode opcode, const void *payload, size_t n)
+{
+	static const uint8_t key[WISP_MASK_SIZE] = {0x12, 0xfe, 0x80, 0x01};
+	uint8_t *const frame = malloc(WISP_FRAME_HEADER_MAX + n);
+	uint8_t *start;
+	bool going_on;
+
+	assert_non_null(frame);
+	if (n > 0)
+		memcpy(frame + WISP_FRAME_HEADER_MAX, payload, n);
+	start = wisp_frame_encode(frame + WISP_FRAME_HEADER_MAX, n, opcode, peer->client ? NULL : key);
+	going_on = peer_hear(peer, start, (size_t)(frame + WISP_FRAME_HEADER_MAX + n - start));
+	free(frame);
+	return going_on;
+}
+
+bool
+peer_hear_message(struct peer *peer, const uint8_t *p, size_t n)
+{
+	return peer_hear_frame(peer, WISP_OPCODE_BINARY, p, n);
+}
+
+bool
+peer_hear_connect(struct peer *peer, uint32_t id, const char *host)
+{
+	const struct wisp_destination destination = {WISP_TCP, 80, host, strlen(host)};
+	uint8_t p[1024];
+
+	assert_true(destination.host_size < sizeof p - 100);
+	return peer_hear_message(peer, p, wisp_packet_connect(p, id, &destination));
+}
+
+bool
+peer_hear_data(struct peer *peer, uint32_t id, const char *text)
+{
+	uint8_t p[1024];
+	const size_t n = strlen(text);
+
+	assert_true(n < sizeof p - 100);
+	memcpy(p + wisp_packet_header(p, WISP_DATA, id), text, n);
+	return peer_hear_message(peer, p, WISP_PACKET_HEADER_SIZE + n);
+}
+
+bool
+peer_hear_continue(struct peer *peer, uint32_t id, uint32_t credit)
+{
+	uint8_t p[16];
+
+	return peer_hear_message(peer, p, wisp_packet_continue(p, id, credit));
+}
+
+bool
+peer_hear_close(struct peer *peer, uint32_t id, uint8_t reason)
+{
+	uint8_t p[16];
+
+	return peer_hear_message(peer, p, wisp_packet_close(p, id, reason));
+}
+
+/* ---- two of them ---- */
+
+/* Nothing may be fed to a session that is over. */
+static void
+feed_session(void *arg, uint8_t *p, size_t n, bool last)
+{
+	struct peer *const peer = arg;
+
+	(void)last;
+	if (wisp_session_error(peer->session) == NULL)
+		wisp_session_feed(peer->session, p, n);
+}
+
+static size_t
+carry(struct peer *from, struct peer *to, unsigned split, size_t pull_size)
+{
+	peer_pull(from, pull_size);
+	if (from->sent.n > 0)
+		feed_split(split, from->sent.p, from->sent.n, feed_session, to);
+	return from->sent.n;
+}
+
+void
+peer_exchange(struct peer *a, struct peer *b, unsigned split, size_t pull_size)
+{
+	size_t carried;
+
+	do {
+		carried = carry(a, b, split, pull_size);
+		carried += carry(b, a, split, pull_size);
+	} while (carried > 0);
+}

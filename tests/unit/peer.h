@@ -1,0 +1,112 @@
+/*
+ * A session with a small application around it, for the session tests: it writes down what it is told, hands out what
+ * it is given to send, and shows what it sends as the text of wire.h.
+ */
+#ifndef PEER_H
+#define PEER_H
+
+#include <wisp/session.h>
+
+#include <sys/queue.h>
+
+#include "unit.h"
+#include "wire.h"
+
+struct peer_stream {
+	TAILQ_ENTRY(peer_stream) entry;
+	struct peer *peer;
+	struct wisp_stream *stream; /* NULL when it is over */
+	uint32_t id;
+	struct buffer outgoing; /* for `read` to hand out */
+	size_t outgoing_at;
+	size_t read_max; /* that one `read` hands out */
+	struct buffer received;
+	size_t received_packets;
+	uint8_t reason; /* with which the other side closed it */
+};
+
+enum peer_event {
+	PEER_OPEN,
+	PEER_DATA,
+	PEER_READ,
+	PEER_AVAILABLE,
+	PEER_GRANTED,
+	PEER_CLOSED,
+};
+
+TAILQ_HEAD(peer_streams, peer_stream);
+
+struct peer {
+	struct wisp_session *session;
+	bool client;
+	uint64_t now_ms;
+	struct peer_streams streams; /* all that there ever were */
+	struct buffer events;        /* "ready", "open 1 tcp host 80", "granted 1", "closed 1 0x02", a line each */
+	unsigned wakes;
+	unsigned reads;
+	struct wire wire;   /* what it has sent */
+	struct buffer sent; /* the bytes of the last pull */
+	/* Called in each callback of a stream, before anything else in `read`, after everything else in the others. */
+	void (*hook)(struct peer_stream *stream, enum peer_event event);
+	void *hook_arg;
+};
+
+/* The credit that peer_new_ready() begins with. */
+#define PEER_CREDIT 128
+
+struct peer *peer_new_client(enum wisp_versions versions);
+struct peer *peer_new_server(uint8_t version, uint32_t credit, size_t max_streams);
+
+/* A client that has heard a v1 server's credit; a v1 server that has said it. */
+struct peer *peer_new_ready_client(uint32_t credit);
+struct peer *peer_new_ready_server(uint32_t credit, size_t max_streams);
+
+/* A client or a server with one stream, 1, of which there is nothing more to say. */
+struct peer *peer_new_with_stream(bool client);
+
+void peer_free(struct peer *peer);
+
+/* Free the session alone: its streams are told. */
+void peer_end(struct peer *peer);
+
+/* ---- what the application does ---- */
+
+struct peer_stream *peer_open(struct peer *peer, enum wisp_stream_type type, const char *host);
+struct peer_stream *peer_stream(struct peer *peer, uint32_t id);
+void peer_write(struct peer_stream *stream, const void *p, size_t n);
+void peer_write_text(struct peer_stream *stream, const char *text);
+/* Write n bytes that depend on the stream's id. */
+void peer_write_bulk(struct peer_stream *stream, size_t n);
+void peer_close(struct peer_stream *stream, uint8_t reason);
+
+/* ---- what it sends ---- */
+
+/* Pull up to n bytes. Returns them as text, until the next pull. */
+const char *peer_pull(struct peer *peer, size_t n);
+
+/* Pull with more room than anything here takes. */
+const char *peer_pull_all(struct peer *peer);
+
+/* What was pulled, in all. */
+const char *peer_log(struct peer *peer);
+
+/* The session is over: one close frame, `says`, is left to be pulled, and then nothing, whatever there would be. */
+void peer_expect_end(struct peer *peer, const char *says);
+
+/* The events since the last call. */
+const char *peer_events(struct peer *peer);
+
+/* ---- what it hears: each returns what wisp_session_feed() did ---- */
+
+bool peer_hear(struct peer *peer, const uint8_t *p, size_t n);
+bool peer_hear_frame(struct peer *peer, enum wisp_opcode opcode, const void *payload, size_t n);
+bool peer_hear_message(struct peer *peer, const uint8_t *p, size_t n);
+bool peer_hear_connect(struct peer *peer, uint32_t id, const char *host);
+bool peer_hear_data(struct peer *peer, uint32_t id, const char *text);
+bool peer_hear_continue(struct peer *peer, uint32_t id, uint32_t credit);
+bool peer_hear_close(struct peer *peer, uint32_t id, uint8_t reason);
+
+/* Let two peers hear one another, in pulls of pull_size that are split, until neither has anything to say. */
+void peer_exchange(struct peer *a, struct peer *b, unsigned split, size_t pull_size);
+
+#endif
