@@ -8,26 +8,39 @@ wisp_schedule_init(struct wisp_schedule *schedule)
 }
 
 static void
+unlink_flow(struct wisp_schedule *schedule, struct wisp_flow *flow)
+{
+	TAILQ_REMOVE(flow->list == WISP_FLOW_NEW ? &schedule->new_flows : &schedule->old_flows, flow, entry);
+	flow->list = WISP_FLOW_IDLE;
+}
+
+static void
 append(struct wisp_schedule *schedule, struct wisp_flow *flow, enum wisp_flow_list list)
 {
 	flow->list = list;
 	TAILQ_INSERT_TAIL(list == WISP_FLOW_NEW ? &schedule->new_flows : &schedule->old_flows, flow, entry);
 }
 
-void
-wisp_schedule_add(struct wisp_schedule *schedule, struct wisp_flow *flow)
+/* What a flow may send before others grows while it sends nothing, up to a quantum. */
+static void
+replenish(struct wisp_flow *flow, uint64_t now_ms)
 {
-	if (flow->list != WISP_FLOW_IDLE)
-		return;
-	flow->deficit_bytes = WISP_QUANTUM;
-	append(schedule, flow, WISP_FLOW_NEW);
+	const uint64_t quiet_ms = now_ms - flow->charged_ms;
+
+	flow->charged_ms = now_ms;
+	if (quiet_ms < WISP_FRESH_MS)
+		flow->deficit_bytes += (int64_t)(WISP_QUANTUM * quiet_ms / WISP_FRESH_MS);
+	if (quiet_ms >= WISP_FRESH_MS || flow->deficit_bytes > WISP_QUANTUM)
+		flow->deficit_bytes = WISP_QUANTUM;
 }
 
 void
-wisp_schedule_resume(struct wisp_schedule *schedule, struct wisp_flow *flow)
+wisp_schedule_add(struct wisp_schedule *schedule, struct wisp_flow *flow, uint64_t now_ms)
 {
-	if (flow->list == WISP_FLOW_IDLE)
-		append(schedule, flow, WISP_FLOW_OLD);
+	if (flow->list != WISP_FLOW_IDLE)
+		return;
+	replenish(flow, now_ms);
+	append(schedule, flow, flow->deficit_bytes > 0 ? WISP_FLOW_NEW : WISP_FLOW_OLD);
 }
 
 struct wisp_flow *
@@ -41,29 +54,34 @@ wisp_schedule_next(struct wisp_schedule *schedule)
 		if (flow == NULL || flow->deficit_bytes > 0)
 			return flow;
 		flow->deficit_bytes += WISP_QUANTUM;
-		wisp_schedule_remove(schedule, flow);
+		unlink_flow(schedule, flow);
 		append(schedule, flow, WISP_FLOW_OLD);
 	}
 }
 
 void
-wisp_schedule_charge(struct wisp_flow *flow, size_t n)
+wisp_schedule_charge(struct wisp_flow *flow, size_t n, uint64_t now_ms)
 {
 	flow->deficit_bytes -= (int64_t)n;
+	flow->charged_ms = now_ms;
 }
 
-/*
- * A new flow that has run dry waits out a round among the old ones before it counts as new again: otherwise a flow
- * could keep its place in front by sending in small portions.
- */
-void
-wisp_schedule_empty(struct wisp_schedule *schedule, struct wisp_flow *flow)
+/* What an old flow has left of its turn does not make a newcomer of it. */
+static void
+forfeit(struct wisp_flow *flow)
 {
-	const bool wait = flow->list == WISP_FLOW_NEW && !TAILQ_EMPTY(&schedule->old_flows);
+	if (flow->deficit_bytes > 0)
+		flow->deficit_bytes = 0;
+}
 
-	wisp_schedule_remove(schedule, flow);
-	if (wait)
-		append(schedule, flow, WISP_FLOW_OLD);
+void
+wisp_schedule_demote(struct wisp_schedule *schedule, struct wisp_flow *flow)
+{
+	if (flow->list != WISP_FLOW_NEW)
+		return;
+	unlink_flow(schedule, flow);
+	forfeit(flow);
+	append(schedule, flow, WISP_FLOW_OLD);
 }
 
 void
@@ -71,6 +89,7 @@ wisp_schedule_remove(struct wisp_schedule *schedule, struct wisp_flow *flow)
 {
 	if (flow->list == WISP_FLOW_IDLE)
 		return;
-	TAILQ_REMOVE(flow->list == WISP_FLOW_NEW ? &schedule->new_flows : &schedule->old_flows, flow, entry);
-	flow->list = WISP_FLOW_IDLE;
+	if (flow->list == WISP_FLOW_OLD)
+		forfeit(flow);
+	unlink_flow(schedule, flow);
 }

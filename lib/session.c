@@ -349,7 +349,7 @@ receive_continue(struct wisp_session *session, struct wisp_stream *stream, uint3
 		return;
 	stream->credit = credit;
 	if (credit > 0 && (stream->state == STREAM_BLOCKED || stream->state == STREAM_HELD))
-		wisp_stream_enlist(stream, true);
+		wisp_stream_enlist(stream);
 	if (stream->arg != NULL && session->callbacks->granted != NULL)
 		session->callbacks->granted(stream->arg);
 }

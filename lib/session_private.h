@@ -78,6 +78,7 @@ struct wisp_session {
 	struct stream_queue control; /* streams with something pending, first come first served */
 	struct stream_queue held;    /* in the order of their deadlines */
 	struct wisp_schedule schedule;
+	uint64_t now_ms; /* of the last pull */
 
 	size_t pong_size;
 	uint8_t pong[WISP_FRAME_CONTROL_MAX];
@@ -95,8 +96,8 @@ void wisp_session_wake(struct wisp_session *session);
 /* Queue a packet of the stream that is not DATA. */
 void wisp_stream_pend(struct wisp_stream *stream, enum pending pending);
 
-/* Move a stream that has data to where its credit puts it. `held_up`: it is no newcomer. */
-void wisp_stream_enlist(struct wisp_stream *stream, bool held_up);
+/* Move a stream that has data to where its credit puts it. */
+void wisp_stream_enlist(struct wisp_stream *stream);
 
 /* Take a stream off the schedule or the list of those that are held. */
 void wisp_stream_delist(struct wisp_stream *stream);

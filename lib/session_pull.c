@@ -140,11 +140,11 @@ pull_control(struct wisp_session *session, struct wisp_stream *stream, struct ou
 }
 
 static void
-hold(struct wisp_stream *stream, uint64_t now_ms)
+hold(struct wisp_stream *stream)
 {
 	wisp_stream_delist(stream);
 	stream->state = STREAM_HELD;
-	stream->held_until_ms = now_ms + WISP_GATHER_MS;
+	stream->held_until_ms = stream->session->now_ms + WISP_GATHER_MS;
 	TAILQ_INSERT_TAIL(&stream->session->held, stream, held_entry);
 }
 
@@ -162,7 +162,7 @@ should_gather(const struct wisp_stream *stream)
 
 /* Let the stream whose turn it is send one packet. Returns false when the output is full. */
 static bool
-pull_data(struct wisp_session *session, struct wisp_stream *stream, struct output *out, uint64_t now_ms)
+pull_data(struct wisp_session *session, struct wisp_stream *stream, struct output *out)
 {
 	const size_t frame_header = wisp_frame_header_size(WISP_DATA_MAX, session->client);
 	const size_t header = frame_header + WISP_PACKET_HEADER_SIZE;
@@ -178,32 +178,35 @@ pull_data(struct wisp_session *session, struct wisp_stream *stream, struct outpu
 		return true;
 	}
 	if (should_gather(stream)) {
-		hold(stream, now_ms);
+		hold(stream);
 		return true;
 	}
 	if (stream->state == STREAM_CLOSED)
 		return true; /* by the callback that said what there is */
 	if (room > WISP_DATA_MAX)
 		room = WISP_DATA_MAX;
+	/* Behind a newcomer there may be another that has but a word to say. */
+	if (stream->flow.list == WISP_FLOW_NEW && room > WISP_QUANTUM)
+		room = WISP_QUANTUM;
 	n = session->callbacks->read(stream->arg, packet + WISP_PACKET_HEADER_SIZE, room);
 	if (stream->state == STREAM_CLOSED)
 		return true;
 	stream->gathered = false;
 	if (n == 0) {
-		wisp_schedule_empty(&session->schedule, &stream->flow);
-		if (stream->flow.list == WISP_FLOW_IDLE)
-			stream->state = STREAM_IDLE;
+		wisp_stream_delist(stream);
 		return true;
 	}
 	if (wisp_stream_counts_credit(stream))
 		stream->credit--;
-	wisp_schedule_charge(&stream->flow, n);
+	wisp_schedule_charge(&stream->flow, n, session->now_ms);
+	if (n == room)
+		wisp_schedule_demote(&session->schedule, &stream->flow);
 	n += wisp_packet_header(packet, WISP_DATA, stream->id);
 	return append_frame(session, out, packet, n, WISP_OPCODE_BINARY);
 }
 
 void
-wisp_stream_enlist(struct wisp_stream *stream, bool held_up)
+wisp_stream_enlist(struct wisp_stream *stream)
 {
 	struct wisp_session *session = stream->session;
 
@@ -215,10 +218,7 @@ wisp_stream_enlist(struct wisp_stream *stream, bool held_up)
 	if (stream->state == STREAM_HELD)
 		wisp_stream_delist(stream);
 	stream->state = STREAM_READY;
-	if (held_up)
-		wisp_schedule_resume(&session->schedule, &stream->flow);
-	else
-		wisp_schedule_add(&session->schedule, &stream->flow);
+	wisp_schedule_add(&session->schedule, &stream->flow, session->now_ms);
 	wisp_session_wake(session);
 }
 
@@ -239,11 +239,11 @@ wisp_stream_ready(struct wisp_stream *stream)
 {
 	switch (stream->state) {
 	case STREAM_IDLE:
-		wisp_stream_enlist(stream, false);
+		wisp_stream_enlist(stream);
 		break;
 	case STREAM_HELD:
 		if (!should_gather(stream) && stream->state == STREAM_HELD)
-			wisp_stream_enlist(stream, true);
+			wisp_stream_enlist(stream);
 		break;
 	case STREAM_READY:
 	case STREAM_BLOCKED:
@@ -255,13 +255,13 @@ wisp_stream_ready(struct wisp_stream *stream)
 
 /* Those that have been held for long enough send what they have. */
 static void
-release_held(struct wisp_session *session, uint64_t now_ms)
+release_held(struct wisp_session *session)
 {
 	struct wisp_stream *stream;
 
-	while ((stream = TAILQ_FIRST(&session->held)) != NULL && stream->held_until_ms <= now_ms) {
+	while ((stream = TAILQ_FIRST(&session->held)) != NULL && stream->held_until_ms <= session->now_ms) {
 		stream->gathered = true;
-		wisp_stream_enlist(stream, true);
+		wisp_stream_enlist(stream);
 	}
 }
 
@@ -293,7 +293,7 @@ wisp_session_deadline_ms(const struct wisp_session *session)
 
 /* Append the next frame, most urgent first. Returns false when there is none, or no room for it. */
 static bool
-pull_frame(struct wisp_session *session, struct output *out, uint64_t now_ms)
+pull_frame(struct wisp_session *session, struct output *out)
 {
 	struct wisp_flow *flow;
 
@@ -310,7 +310,7 @@ pull_frame(struct wisp_session *session, struct output *out, uint64_t now_ms)
 	if (!TAILQ_EMPTY(&session->control))
 		return pull_control(session, TAILQ_FIRST(&session->control), out);
 	flow = wisp_schedule_next(&session->schedule);
-	return flow != NULL && pull_data(session, stream_of(flow), out, now_ms);
+	return flow != NULL && pull_data(session, stream_of(flow), out);
 }
 
 size_t
@@ -319,8 +319,9 @@ wisp_session_pull(struct wisp_session *session, uint8_t *p, size_t n, uint64_t n
 	struct output out = {.p = p, .size = n};
 
 	session->woken = true; /* the caller is at it */
-	release_held(session, now_ms);
-	while (pull_frame(session, &out, now_ms))
+	session->now_ms = now_ms;
+	release_held(session);
+	while (pull_frame(session, &out))
 		;
 	session->woken = wisp_session_pending(session);
 	return out.used;

@@ -7,12 +7,14 @@
 
 static struct wisp_schedule schedule;
 static struct wisp_flow flows[FLOWS];
+static uint64_t now_ms;
 
 static int
 set_up(void **state)
 {
 	(void)state;
 	wisp_schedule_init(&schedule);
+	now_ms = 1000000;
 	for (size_t i = 0; i < FLOWS; i++)
 		flows[i] = (struct wisp_flow){0};
 	return 0;
@@ -34,7 +36,7 @@ send_bytes(size_t n)
 	const int i = turn();
 
 	assert_int_not_equal(i, -1);
-	wisp_schedule_charge(&flows[i], n);
+	wisp_schedule_charge(&flows[i], n, now_ms);
 	return i;
 }
 
@@ -45,14 +47,14 @@ find_empty(void)
 	const int i = turn();
 
 	assert_int_not_equal(i, -1);
-	wisp_schedule_empty(&schedule, &flows[i]);
+	wisp_schedule_remove(&schedule, &flows[i]);
 	return i;
 }
 
 static void
 add(int i)
 {
-	wisp_schedule_add(&schedule, &flows[i]);
+	wisp_schedule_add(&schedule, &flows[i], now_ms);
 }
 
 /* Add flows 0 to n - 1, and let each use its quantum up, so that they are old. */
@@ -125,23 +127,56 @@ quantum_is_the_limit_of_a_new_flow(void **state)
 	assert_int_equal(turn(), 1);
 }
 
-/* Otherwise a flow could stay in front for ever by sending in small portions. */
+/* A newcomer with more than fits goes behind the old ones, and is not owed what it has left. */
 static void
-empty_new_flow_waits_a_round(void **state)
+demoted_flow_goes_behind(void **state)
 {
 	(void)state;
 	add_old(2);
 	add(5);
 	assert_int_equal(send_bytes(10), 5);
-	assert_int_equal(find_empty(), 5);
-	assert_int_equal(flows[5].list, WISP_FLOW_OLD);
-	add(5); /* it has more after all, but is no newcomer yet */
+	wisp_schedule_demote(&schedule, &flows[5]);
+	wisp_schedule_demote(&schedule, &flows[5]); /* changes nothing */
+	assert_int_equal(flows[5].deficit_bytes, 0);
 	assert_int_equal(send_bytes(WISP_QUANTUM), 0);
 	assert_int_equal(send_bytes(WISP_QUANTUM), 1);
-	assert_int_equal(find_empty(), 5);
-	assert_int_equal(flows[5].list, WISP_FLOW_IDLE);
+	assert_int_equal(turn(), 0); /* the round in which it gets its quantum */
+	assert_int_equal(send_bytes(WISP_QUANTUM), 0);
+	assert_int_equal(send_bytes(WISP_QUANTUM), 1);
+	assert_int_equal(send_bytes(WISP_QUANTUM), 5);
+}
+
+/* A flow with bulk to send that runs dry for a moment is no newcomer when it has more. */
+static void
+debt_outlasts_a_moment(void **state)
+{
+	(void)state;
+	add_old(2);
 	add(5);
-	assert_int_equal(turn(), 5);
+	assert_int_equal(send_bytes(2 * WISP_QUANTUM), 5);
+	wisp_schedule_remove(&schedule, &flows[5]);
+	now_ms += WISP_FRESH_MS / 2; /* half a quantum of its debt is forgiven */
+	add(5);
+	assert_int_equal(flows[5].list, WISP_FLOW_OLD);
+	assert_int_equal(flows[5].deficit_bytes, -WISP_QUANTUM / 2);
+	assert_int_equal(turn(), 0);
+}
+
+/* Both sides of the time after which a flow is as good as new. */
+static void
+debt_is_forgotten_in_time(void **state)
+{
+	(void)state;
+	for (uint64_t quiet_ms = WISP_FRESH_MS - 1; quiet_ms <= WISP_FRESH_MS; quiet_ms++) {
+		set_up(state);
+		add(5);
+		assert_int_equal(send_bytes(9 * WISP_QUANTUM), 5);
+		wisp_schedule_remove(&schedule, &flows[5]);
+		now_ms += quiet_ms;
+		add(5);
+		assert_int_equal(flows[5].list, quiet_ms < WISP_FRESH_MS ? WISP_FLOW_OLD : WISP_FLOW_NEW);
+	}
+	assert_int_equal(flows[5].deficit_bytes, WISP_QUANTUM);
 }
 
 static void
@@ -152,37 +187,6 @@ empty_old_flow_is_idle(void **state)
 	assert_int_equal(find_empty(), 0);
 	assert_int_equal(flows[0].list, WISP_FLOW_IDLE);
 	assert_int_equal(turn(), 1);
-}
-
-static void
-resumed_flow_goes_behind(void **state)
-{
-	(void)state;
-	add_old(3);
-	wisp_schedule_remove(&schedule, &flows[0]);
-	assert_int_equal(turn(), 1);
-	wisp_schedule_resume(&schedule, &flows[0]);
-	wisp_schedule_resume(&schedule, &flows[1]); /* is on a list: keeps its place */
-	assert_int_equal(send_bytes(WISP_QUANTUM), 1);
-	assert_int_equal(send_bytes(WISP_QUANTUM), 2);
-	assert_int_equal(send_bytes(WISP_QUANTUM), 0);
-	/* What it has sent too much is not forgotten. */
-	wisp_schedule_remove(&schedule, &flows[1]);
-	flows[1].deficit_bytes = -2 * WISP_QUANTUM;
-	wisp_schedule_resume(&schedule, &flows[1]);
-	assert_int_equal(send_bytes(WISP_QUANTUM), 2);
-	assert_int_equal(send_bytes(WISP_QUANTUM), 0);
-	assert_int_equal(send_bytes(WISP_QUANTUM), 2);
-}
-
-static void
-resume_does_not_make_a_newcomer(void **state)
-{
-	(void)state;
-	add_old(1);
-	wisp_schedule_resume(&schedule, &flows[5]);
-	assert_int_equal(flows[5].list, WISP_FLOW_OLD);
-	assert_int_equal(turn(), 0);
 }
 
 /* Take each of five flows, old and new, off the schedule: the others keep their order. */
@@ -224,7 +228,7 @@ shares_are_fair(void **state)
 		const int i = turn();
 		const size_t n = 1 + rng_below(&rng, packet[i]);
 
-		wisp_schedule_charge(&flows[i], n);
+		wisp_schedule_charge(&flows[i], n, now_ms);
 		sent[i] += n;
 		total += n;
 	}
@@ -236,23 +240,32 @@ shares_are_fair(void **state)
 	}
 }
 
-/* A flow that says little, now and then, goes before those that send all along, each time. */
+/*
+ * A flow that says little goes before those that send all along, each time, up to its allowance: from then on it takes
+ * turns with them until it has been quiet enough.
+ */
 static void
 sparse_flow_never_waits(void **state)
 {
+	const size_t portion = 64;
+
 	(void)state;
 	add_old(3);
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 1000; i++) {
 		add(5);
-		assert_int_equal(send_bytes(20), 5);
+		assert_int_equal(send_bytes(portion), 5);
 		assert_int_equal(find_empty(), 5);
-		/* The others have some turns, among which this one is found empty and becomes a newcomer again. */
-		for (int round = 0; round < 10; round++) {
-			if (turn() == 5)
-				find_empty();
-			send_bytes(WISP_QUANTUM);
-		}
+		now_ms++; /* WISP_QUANTUM / WISP_FRESH_MS bytes of allowance, more than a portion */
+		send_bytes(WISP_QUANTUM);
 	}
+	for (size_t sent = portion; sent < WISP_QUANTUM; sent += portion) {
+		add(5);
+		assert_int_equal(send_bytes(portion), 5);
+		assert_int_equal(find_empty(), 5);
+	}
+	add(5);
+	assert_int_equal(send_bytes(portion), 5);
+	assert_int_not_equal(turn(), 5);
 }
 
 int
@@ -263,10 +276,10 @@ main(void)
 		cmocka_unit_test_setup(new_flows_come_in_order, set_up),
 		cmocka_unit_test_setup(new_flow_goes_before_old_ones, set_up),
 		cmocka_unit_test_setup(quantum_is_the_limit_of_a_new_flow, set_up),
-		cmocka_unit_test_setup(empty_new_flow_waits_a_round, set_up),
+		cmocka_unit_test_setup(demoted_flow_goes_behind, set_up),
+		cmocka_unit_test_setup(debt_outlasts_a_moment, set_up),
+		cmocka_unit_test_setup(debt_is_forgotten_in_time, set_up),
 		cmocka_unit_test_setup(empty_old_flow_is_idle, set_up),
-		cmocka_unit_test_setup(resumed_flow_goes_behind, set_up),
-		cmocka_unit_test_setup(resume_does_not_make_a_newcomer, set_up),
 		cmocka_unit_test_setup(flow_can_be_removed_from_any_place, set_up),
 		cmocka_unit_test_setup(shares_are_fair, set_up),
 		cmocka_unit_test_setup(sparse_flow_never_waits, set_up),

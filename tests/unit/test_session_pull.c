@@ -101,7 +101,9 @@ packets_have_a_largest_size(void **state)
 	struct peer *const client = client_with_stream(PEER_CREDIT);
 
 	(void)state;
-	peer_write_bulk(peer_stream(client, 1), 2 * WISP_DATA_MAX + 100);
+	peer_write_bulk(peer_stream(client, 1), WISP_QUANTUM + 2 * WISP_DATA_MAX + 100);
+	/* A newcomer's first is smaller. */
+	assert_string_equal(peer_pull(client, ROOM / 3), "DATA 1 [16384]\n");
 	/* The length of the frame fits in 16 bits. */
 	assert_string_equal(peer_pull_all(client), "DATA 1 [65530]\nDATA 1 [65530]\nDATA 1 [100]\n");
 	assert_memory_equal(client->sent.p, "\x82\xfe\xff\xff", 4);
@@ -230,9 +232,9 @@ stream_without_credit_does_not_stop_others(void **state)
 	(void)state;
 	peer_write_bulk(peer_stream(client, 1), 4 * WISP_DATA_MAX);
 	peer_write_text(peer_open(client, WISP_TCP, "h"), "x");
-	assert_string_equal(peer_pull_all(client), "CONNECT 2 tcp h 80\nDATA 1 [65530]\nDATA 2 (x)\nDATA 1 [65530]\n");
+	assert_string_equal(peer_pull_all(client), "CONNECT 2 tcp h 80\nDATA 1 [16384]\nDATA 2 (x)\nDATA 1 [65530]\n");
 	assert_true(peer_hear_continue(client, 1, 7));
-	assert_string_equal(peer_pull_all(client), "DATA 1 [65530]\nDATA 1 [65530]\n");
+	assert_string_equal(peer_pull_all(client), "DATA 1 [65530]\nDATA 1 [65530]\nDATA 1 [49146]\n");
 	peer_free(client);
 }
 
@@ -423,6 +425,7 @@ new_stream_goes_before_bulk(void **state)
 
 	(void)state;
 	peer_write_bulk(peer_stream(client, 1), 20 * ROOM);
+	assert_string_equal(peer_pull(client, ROOM / 3), "DATA 1 [16384]\n");
 	for (int i = 0; i < 5; i++)
 		assert_string_equal(peer_pull(client, ROOM), "DATA 1 [65530]\n");
 	peer_write_text(peer_open(client, WISP_TCP, "h"), "k");
@@ -476,21 +479,21 @@ bulk_streams_share(void **state)
 	peer_free(client);
 }
 
-/* A stream that was blocked is no newcomer: it goes behind those that have been waiting. */
+/* A stream with bulk that was blocked for a moment is no newcomer: one that is goes before it. */
 static void
-stream_with_new_credit_goes_behind(void **state)
+stream_with_new_credit_is_no_newcomer(void **state)
 {
 	struct peer *const client = client_with_stream(UINT32_MAX);
 
 	(void)state;
+	peer_write_bulk(peer_stream(client, 1), 10 * ROOM);
+	assert_true(peer_hear_continue(client, 1, 1));
+	assert_string_equal(peer_pull(client, ROOM), "DATA 1 [16384]\n");
 	peer_write_bulk(peer_open(client, WISP_TCP, "h"), 10 * ROOM);
-	peer_pull(client, ROOM);
-	assert_true(peer_hear_continue(client, 1, 0));
-	peer_write_text(peer_stream(client, 1), "late");
-	assert_string_equal(peer_pull(client, ROOM), "DATA 2 [65530]\n");
+	expect_start(peer_pull(client, ROOM), "CONNECT 2 tcp h 80\nDATA 2 ");
 	assert_true(peer_hear_continue(client, 1, UINT32_MAX));
 	peer_write_text(peer_open(client, WISP_TCP, "h"), "new");
-	expect_start(peer_pull(client, 2 * ROOM), "CONNECT 3 tcp h 80\nDATA 3 (new)\nDATA 2 [65530]\nDATA 1 (late)\n");
+	expect_start(peer_pull(client, 3 * ROOM), "CONNECT 3 tcp h 80\nDATA 3 (new)\nDATA 1 [65530]\nDATA 2 [65530]\n");
 	peer_free(client);
 }
 
@@ -705,7 +708,7 @@ main(void)
 		cmocka_unit_test(new_stream_goes_before_bulk),
 		cmocka_unit_test(idle_stream_goes_before_bulk),
 		cmocka_unit_test(bulk_streams_share),
-		cmocka_unit_test(stream_with_new_credit_goes_behind),
+		cmocka_unit_test(stream_with_new_credit_is_no_newcomer),
 		cmocka_unit_test(streams_are_read_only_when_pulled),
 		cmocka_unit_test(ready_says_whether_the_stream_will_be_read),
 		cmocka_unit_test(backlog_determines_credit),
