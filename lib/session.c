@@ -514,6 +514,14 @@ copy_printable(char *to, size_t size, const uint8_t *from, size_t n)
 	to[i] = '\0';
 }
 
+/* Whether a status code may stand in a close frame (RFC 6455 section 7.4). */
+static bool
+is_sendable(unsigned status)
+{
+	return status >= WISP_WS_NORMAL && status < 5000 && status != WISP_WS_NO_STATUS && status != 1004 &&
+	       status != 1006 && status != 1015;
+}
+
 static void
 receive_ws_close(struct wisp_session *session, const struct wisp_frame_piece *piece)
 {
@@ -528,8 +536,10 @@ receive_ws_close(struct wisp_session *session, const struct wisp_frame_piece *pi
 		session->peer_status = load_be16(piece->data);
 		copy_printable(text, sizeof text, piece->data + 2, piece->size - 2);
 	}
-	wisp_session_fail(session, WISP_WS_NORMAL, "the %s closed the WebSocket (status %u%s%s)",
-		session->client ? "server" : "client", session->peer_status, text[0] != '\0' ? ": " : "", text);
+	/* The answer carries the same status (RFC 6455 section 5.5.1), unless it is one that no frame may carry. */
+	wisp_session_fail(session, is_sendable(session->peer_status) ? session->peer_status : WISP_WS_NORMAL,
+		"the %s closed the WebSocket (status %u%s%s)", session->client ? "server" : "client",
+		session->peer_status, text[0] != '\0' ? ": " : "", text);
 }
 
 static void

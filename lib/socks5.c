@@ -54,15 +54,24 @@ append(struct wisp_socks5_request *request, size_t used, const char *text)
 	return (size_t)snprintf(request->host + used, sizeof request->host - used, "%s", text);
 }
 
-/* RFC 5952: lower case, no leading zeros, and "::" for the first of the longest runs of two or more zero groups. */
+/*
+ * RFC 5952: lower case, no leading zeros, and "::" for the first of the longest runs of two or more zero groups. The
+ * IPv4 address in an IPv4-mapped one is written as such.
+ */
 static void
 format_ipv6(struct wisp_socks5_request *request, const uint8_t *p)
 {
+	static const uint8_t mapped[IPV6_SIZE - IPV4_SIZE] = {[10] = 0xff, [11] = 0xff};
 	const int groups = IPV6_SIZE / 2;
 	int run_at = -1, run_size = 1;
 	size_t used = 0;
 	char group[8];
 
+	if (memcmp(p, mapped, sizeof mapped) == 0) {
+		p += sizeof mapped;
+		snprintf(request->host, sizeof request->host, "::ffff:%u.%u.%u.%u", p[0], p[1], p[2], p[3]);
+		return;
+	}
 	for (int i = 0; i < groups; i++) {
 		int size = 0;
 
@@ -108,22 +117,18 @@ wisp_socks5_request_decode(const uint8_t *p, size_t n, size_t *need, struct wisp
 	*need = REQUEST_HEADER_SIZE + 1;
 	if (n > 0 && p[0] != WISP_SOCKS5_VERSION)
 		return WISP_SOCKS5_INVALID;
+	/* Of what type the address is, is told before it: nobody can say how long one of an unknown type is. */
+	if (n >= REQUEST_HEADER_SIZE && p[3] != ADDRESS_IPV4 && p[3] != ADDRESS_IPV6 && p[3] != ADDRESS_NAME)
+		return WISP_SOCKS5_BAD_ADDRESS;
 	if (n < *need)
 		return WISP_SOCKS5_MORE;
 	address = p + REQUEST_HEADER_SIZE;
-	switch ((enum address_type)p[3]) {
-	case ADDRESS_IPV4:
+	if (p[3] == ADDRESS_IPV4)
 		address_size = IPV4_SIZE;
-		break;
-	case ADDRESS_IPV6:
+	else if (p[3] == ADDRESS_IPV6)
 		address_size = IPV6_SIZE;
-		break;
-	case ADDRESS_NAME:
+	else
 		address_size = 1 + (size_t)address[0];
-		break;
-	default:
-		return WISP_SOCKS5_BAD_ADDRESS;
-	}
 	*need = REQUEST_HEADER_SIZE + address_size + PORT_SIZE;
 	if (n < *need)
 		return WISP_SOCKS5_MORE;

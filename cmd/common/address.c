@@ -55,19 +55,42 @@ address_split(const char *text, size_t n, char *host, size_t host_size, uint16_t
 	return *host_end == ':' && parse_port(host_end + 1, (size_t)(end - host_end - 1), port);
 }
 
-static const char *
-parse_unix(const char *path, struct address *address)
-{
-	struct sockaddr_un *un = (struct sockaddr_un *)&address->storage;
+/* The parts of an address as text. */
+struct parts {
+	const char *path; /* of a Unix socket, or NULL */
+	char host[NI_MAXHOST];
+	uint16_t port;
+};
 
-	if (path[0] == '\0')
-		return "the path of the socket is missing";
-	if (strlen(path) >= sizeof un->sun_path)
-		return "the path of the socket is too long";
-	un->sun_family = AF_UNIX;
-	memcpy(un->sun_path, path, strlen(path) + 1);
-	address->size = sizeof *un;
+/* Take an address apart. Returns NULL, or what is wrong with its form. */
+static const char *
+split(const char *text, struct parts *parts)
+{
+	const size_t n = strlen(text);
+
+	*parts = (struct parts){.host = DEFAULT_HOST};
+	if (strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0) {
+		parts->path = text + strlen(UNIX_PREFIX);
+		if (parts->path[0] == '\0')
+			return "the path of the socket is missing";
+		if (strlen(parts->path) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
+			return "the path of the socket is too long";
+		return NULL;
+	}
+	if (parse_port(text, n, &parts->port))
+		return NULL;
+	if (strrchr(text, ':') == NULL || text[n - 1] == ']' ||
+		!address_split(text, n, parts->host, sizeof parts->host, &parts->port))
+		return "it must be PORT, HOST:PORT, [IPV6]:PORT or unix:PATH";
 	return NULL;
+}
+
+const char *
+address_check(const char *text)
+{
+	struct parts parts;
+
+	return split(text, &parts);
 }
 
 static const char *
@@ -91,17 +114,28 @@ resolve(const char *host, uint16_t port, struct address *address)
 const char *
 address_parse(const char *text, struct address *address)
 {
-	const size_t n = strlen(text);
-	char host[NI_MAXHOST] = DEFAULT_HOST;
-	uint16_t port = 0;
+	struct sockaddr_un *un = (struct sockaddr_un *)&address->storage;
+	struct parts parts;
+	const char *wrong = split(text, &parts);
 
 	memset(address, 0, sizeof *address);
-	if (strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
-		return parse_unix(text + strlen(UNIX_PREFIX), address);
-	if (!parse_port(text, n, &port) &&
-		(strrchr(text, ':') == NULL || !address_split(text, n, host, sizeof host, &port) || text[n - 1] == ']'))
-		return "it must be PORT, HOST:PORT, [IPV6]:PORT or unix:PATH";
-	return resolve(host, port, address);
+	if (wrong != NULL)
+		return wrong;
+	if (parts.path == NULL)
+		return resolve(parts.host, parts.port, address);
+	un->sun_family = AF_UNIX;
+	memcpy(un->sun_path, parts.path, strlen(parts.path) + 1);
+	address->size = sizeof *un;
+	return NULL;
+}
+
+const char *
+address_join(const char *host, uint16_t port, char text[ADDRESS_JOINED_SIZE])
+{
+	const bool brackets = strchr(host, ':') != NULL;
+
+	snprintf(text, ADDRESS_JOINED_SIZE, "%s%s%s:%u", brackets ? "[" : "", host, brackets ? "]" : "", port);
+	return text;
 }
 
 void

@@ -16,6 +16,9 @@ struct address {
 	socklen_t size;
 };
 
+/* What is wrong with the form of an address to listen on, or NULL. */
+const char *address_check(const char *text);
+
 /*
  * Read an address to listen on. A host name is resolved by the system. Returns NULL, or what is wrong with the text.
  */
@@ -23,6 +26,12 @@ const char *address_parse(const char *text, struct address *address);
 
 /* Write an address in the form that address_parse() takes. */
 void address_format(const struct sockaddr *sa, char text[ADDRESS_TEXT_SIZE]);
+
+/* The longest text that address_join() writes: a name of the DNS, brackets, a port, and the final NUL. */
+#define ADDRESS_JOINED_SIZE (255 + sizeof "[]:65535")
+
+/* Write HOST:PORT, or [HOST]:PORT for an IPv6 address. Returns `text`. */
+const char *address_join(const char *host, uint16_t port, char text[ADDRESS_JOINED_SIZE]);
 
 /*
  * Split "HOST", "HOST:PORT", "[V6]" or "[V6]:PORT" of n characters. The host is copied without brackets; *port keeps

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define LINE_MAX_SIZE 1024
@@ -20,6 +21,14 @@ log_level(void)
 	return level;
 }
 
+void
+log_make_printable(char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+}
+
 /* Write a line with one system call, so that lines of several processes do not mix. */
 static void
 write_line(enum log_level line_level, const char *format, va_list args)
@@ -32,9 +41,8 @@ write_line(enum log_level line_level, const char *format, va_list args)
 		return;
 	n = (size_t)snprintf(line, sizeof line, "%s", prefixes[line_level]);
 	vsnprintf(line + n, sizeof line - n - 1, format, args);
-	for (n = 0; line[n] != '\0'; n++)
-		if ((unsigned char)line[n] < ' ' || line[n] == 0x7f)
-			line[n] = '?';
+	log_make_printable(line);
+	n = strlen(line);
 	line[n++] = '\n';
 	if (write(STDERR_FILENO, line, n) < 0)
 		return; /* there is nobody left to tell */

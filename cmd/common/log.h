@@ -17,6 +17,9 @@ enum log_level {
 void log_set_level(int level);
 int log_level(void);
 
+/* Put a '?' in the place of each control character, in place. */
+void log_make_printable(char *text);
+
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "address.h"
+#include "log.h"
 #include "version.h"
 
 #define OPTIONS_MAX 64
@@ -20,12 +22,13 @@ void
 options_complain(const struct program *program, const char *format, ...)
 {
 	va_list args;
+	char text[1024];
 
-	fprintf(stderr, "%s: ", program->name);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	fprintf(stderr, "; see %s --help\n", program->name);
+	log_make_printable(text);
+	fprintf(stderr, "%s: %s; see %s --help\n", program->name, text, program->name);
 }
 
 static void
@@ -121,6 +124,7 @@ static enum options_result
 apply(const struct program *program, const struct option_spec *option, const char *text, char *member)
 {
 	struct option_list *list;
+	const char *wrong;
 	size_t number;
 
 	switch (option->type) {
@@ -130,6 +134,13 @@ apply(const struct program *program, const struct option_spec *option, const cha
 	case OPTION_TEXT:
 		*(const char **)(void *)member = text;
 		break;
+	case OPTION_LISTEN:
+		wrong = address_check(text);
+		if (wrong != NULL) {
+			options_complain(program, "--%s %s: %s", option->name, text, wrong);
+			return OPTIONS_WRONG;
+		}
+		/* fall through */
 	case OPTION_LIST:
 		list = (void *)member;
 		if (list->count == OPTION_LIST_MAX) {

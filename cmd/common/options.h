@@ -14,6 +14,7 @@ enum option_type {
 	OPTION_FLAG,    /* bool; no value */
 	OPTION_TEXT,    /* const char *; points into the arguments */
 	OPTION_LIST,    /* struct option_list; may be given more than once */
+	OPTION_LISTEN,  /* the same, of addresses to listen on */
 	OPTION_SECONDS, /* uint64_t in milliseconds; fractions are allowed */
 	OPTION_COUNT,   /* size_t */
 	OPTION_SIZE,    /* size_t in bytes; K, M and G are powers of 1024 */

@@ -20,7 +20,7 @@ struct settings {
 #define SETTING(member) offsetof(struct settings, member)
 
 static const struct option_spec option_table[] = {
-	{"Where clients connect", "listen", 'l', OPTION_LIST, SETTING(server.listen), "ADDR",
+	{"Where clients connect", "listen", 'l', OPTION_LISTEN, SETTING(server.listen), "ADDR",
 		"PORT, HOST:PORT, [V6]:PORT or unix:PATH; repeatable (127.0.0.1:6001)", 0, 0, NULL},
 	{NULL, "cert", 0, OPTION_TEXT, SETTING(server.cert), "FILE", "serve wss with this certificate chain, PEM", 0, 0,
 		NULL},

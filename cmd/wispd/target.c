@@ -7,6 +7,7 @@
 
 #include <sys/socket.h>
 
+#include "address.h"
 #include "clock.h"
 #include "log.h"
 #include "peer.h"
@@ -373,10 +374,12 @@ target_open(struct peer *peer, struct wisp_stream *stream, const struct wisp_des
 {
 	struct target *target;
 	char host[WISP_HOST_MAX + 1];
+	char text[ADDRESS_JOINED_SIZE];
 
 	memcpy(host, destination->host, destination->host_size);
 	host[destination->host_size] = '\0';
-	log_debug("%s: stream %u: CONNECT to %s port %u", peer->name, wisp_stream_id(stream), host, destination->port);
+	log_debug("%s: stream %u: CONNECT to %s", peer->name, wisp_stream_id(stream),
+		address_join(host, destination->port, text));
 	if (destination->type != WISP_TCP) {
 		wisp_stream_close(stream, WISP_REASON_BLOCKED);
 		return;

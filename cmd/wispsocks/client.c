@@ -11,6 +11,7 @@
 
 #include <wisp/socks5.h>
 
+#include "address.h"
 #include "clock.h"
 #include "log.h"
 #include "orphan.h"
@@ -293,6 +294,7 @@ client_connect(struct client *client)
 		.host_size = request->host_size,
 	};
 	uint8_t reply[WISP_SOCKS5_REPLY_MAX];
+	char text[ADDRESS_JOINED_SIZE];
 
 	if (client->state != CLIENT_WAITING)
 		return;
@@ -304,7 +306,8 @@ client_connect(struct client *client)
 		refuse(client, WISP_SOCKS5_FAILURE);
 		return;
 	}
-	log_debug("stream %u: CONNECT to %s port %u", wisp_stream_id(client->stream), request->host, request->port);
+	log_debug("stream %u: CONNECT to %s", wisp_stream_id(client->stream),
+		address_join(request->host, request->port, text));
 	client->state = CLIENT_OPEN;
 	if (!relay_write(&client->relay, reply, wisp_socks5_reply(reply, WISP_SOCKS5_SUCCEEDED))) {
 		lose(client);

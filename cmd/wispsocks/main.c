@@ -25,7 +25,7 @@ struct settings {
 #define SETTING(member) offsetof(struct settings, member)
 
 static const struct option_spec option_table[] = {
-	{"Where programs connect", "listen", 'l', OPTION_LIST, SETTING(bridge.listen), "ADDR",
+	{"Where programs connect", "listen", 'l', OPTION_LISTEN, SETTING(bridge.listen), "ADDR",
 		"PORT, HOST:PORT, [V6]:PORT or unix:PATH; repeatable (127.0.0.1:1080)", 0, 0, NULL},
 	{NULL, "max-clients", 0, OPTION_COUNT, SETTING(bridge.max_clients), "N",
 		"programs at once; more wait to be accepted (4096)", 1, 1000000, NULL},

@@ -108,7 +108,7 @@ fuzz_request(const uint8_t *p, size_t n)
 		const enum wisp_socks5_result result = wisp_socks5_request_decode(copy, part, &need, &request);
 
 		free(copy);
-		if (result == WISP_SOCKS5_INVALID)
+		if (result == WISP_SOCKS5_INVALID || result == WISP_SOCKS5_BAD_ADDRESS)
 			break;
 		/* What is needed only ever grows, never past what a message can have. */
 		must(need >= needed && need <= WISP_SOCKS5_MESSAGE_MAX);

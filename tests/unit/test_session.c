@@ -248,9 +248,16 @@ close_is_answered_with_close(void **state)
 	} cases[] = {
 		{BYTES("\x03\xe8"), "the server closed the WebSocket (status 1000)", 1000, "END 1000\n"},
 		{BYTES("\x03\xe9going away"), "the server closed the WebSocket (status 1001: going away)", 1001,
-			"END 1000\n"},
+			"END 1001\n"},
+		{BYTES("\x03\xe7"), "the server closed the WebSocket (status 999)", 999, "END 1000\n"},
+		{BYTES("\x03\xec"), "the server closed the WebSocket (status 1004)", 1004, "END 1000\n"},
+		{BYTES("\x03\xed"), "the server closed the WebSocket (status 1005)", 1005, "END 1000\n"},
+		{BYTES("\x03\xee"), "the server closed the WebSocket (status 1006)", 1006, "END 1000\n"},
+		{BYTES("\x03\xf7"), "the server closed the WebSocket (status 1015)", 1015, "END 1000\n"},
+		{BYTES("\x13\x87"), "the server closed the WebSocket (status 4999)", 4999, "END 4999\n"},
+		{BYTES("\x13\x88"), "the server closed the WebSocket (status 5000)", 5000, "END 1000\n"},
 		{BYTES("\x0f\xa0\x1b[2J \xe9 \n."), "the server closed the WebSocket (status 4000: ?[2J ? ?.)", 4000,
-			"END 1000\n"},
+			"END 4000\n"},
 		{BYTES(""), "the server closed the WebSocket (status 1005)", 1005, "END 1000\n"},
 		{BYTES("\x03"), "protocol error: a close frame is too short", 1005, "END 1002\n"},
 	};

@@ -1,0 +1,148 @@
+"""A SOCKS5 client (RFC 1928) by hand, whose every byte the tests decide."""
+
+from __future__ import annotations
+
+import ipaddress
+import select
+import socket
+import struct
+from typing import NamedTuple
+
+from procs import GUARD
+
+VERSION = 5
+NO_AUTHENTICATION = 0
+CONNECT, BIND, UDP_ASSOCIATE = 1, 2, 3
+IPV4, NAME, IPV6 = 1, 3, 4
+NO_ACCEPTABLE_METHOD = 0xff
+SUCCEEDED, COMMAND_NOT_SUPPORTED, ADDRESS_TYPE_NOT_SUPPORTED = 0, 7, 8
+
+ADDRESS_LENGTH = {IPV4: 4, IPV6: 16}
+
+
+class Reply(NamedTuple):
+    version: int
+    code: int
+    reserved: int
+    address_type: int
+    address: bytes
+    port: int
+
+
+def greeting(*methods: int) -> bytes:
+    return bytes([VERSION, len(methods), *methods])
+
+
+def address(host: str | bytes) -> bytes:
+    """HOST with its type: a literal address as such, all else as a name."""
+    if isinstance(host, str):
+        try:
+            parsed = ipaddress.ip_address(host)
+            return bytes([IPV4 if parsed.version == 4 else IPV6]) + parsed.packed
+        except ValueError:
+            host = host.encode()
+    return bytes([NAME, len(host)]) + host
+
+
+def request(host: str | bytes, port: int, command: int = CONNECT) -> bytes:
+    return bytes([VERSION, command, 0]) + address(host) + struct.pack("!H", port)
+
+
+def opening(host: str | bytes, port: int) -> bytes:
+    """The greeting and a CONNECT request, as an impatient client sends them."""
+    return greeting(NO_AUTHENTICATION) + request(host, port)
+
+
+def recv_exactly(sock: socket.socket, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        chunk = sock.recv(size - len(data))
+        assert chunk, f"the connection ended after {len(data)} of {size} bytes: {bytes(data)!r}"
+        data += chunk
+    return bytes(data)
+
+
+def recv_reply(sock: socket.socket) -> Reply:
+    version, code, reserved, kind = recv_exactly(sock, 4)
+    where = recv_exactly(sock, ADDRESS_LENGTH[kind])
+    (port,) = struct.unpack("!H", recv_exactly(sock, 2))
+    return Reply(version, code, reserved, kind, where, port)
+
+
+def recv_method(sock: socket.socket) -> int:
+    version, method = recv_exactly(sock, 2)
+    assert version == VERSION
+    return method
+
+
+def open_socket(where: int | str, rcvbuf: int = 0, sndbuf: int = 0) -> socket.socket:
+    """A connection to a port of 127.0.0.1 or to a Unix socket's path."""
+    sock = socket.socket(socket.AF_UNIX if isinstance(where, str) else socket.AF_INET)
+    sock.settimeout(GUARD)
+    if rcvbuf:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+    if sndbuf:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, sndbuf)
+    if isinstance(where, str):
+        sock.connect(where)
+    else:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.connect(("127.0.0.1", where))
+    return sock
+
+
+def recv_opening(sock: socket.socket) -> Reply:
+    """What the server answers to `opening`."""
+    assert recv_method(sock) == NO_AUTHENTICATION
+    return recv_reply(sock)
+
+
+def dial(where: int | str, host: str | bytes, port: int, data: bytes = b"",
+         rcvbuf: int = 0, sndbuf: int = 0) -> socket.socket:
+    """A connection to HOST:PORT through the SOCKS server at WHERE; DATA goes with the request."""
+    sock = open_socket(where, rcvbuf, sndbuf)
+    sock.sendall(opening(host, port) + data)
+    assert recv_opening(sock).code == SUCCEEDED
+    return sock
+
+
+class End(NamedTuple):
+    """All that came before the end of a connection, and whether that end was a reset."""
+
+    data: bytes
+    was_reset: bool
+
+
+def recv_to_end(sock: socket.socket) -> End:
+    data = bytearray()
+    try:
+        while chunk := sock.recv(1 << 20):
+            data += chunk
+    except (ConnectionResetError, BrokenPipeError):
+        return End(bytes(data), True)
+    return End(bytes(data), False)
+
+
+def readable(sock: socket.socket) -> bool:
+    """Whether something (data or the end) can be read right now."""
+    return bool(select.select([sock], [], [], 0)[0])
+
+
+def send_until_blocked(socks: list[socket.socket], data: memoryview, quiet: float = 1.0) -> int:
+    """Send DATA on each of SOCKS until no more is taken; how many bytes were, in all.
+
+    Nothing taken for QUIET seconds counts as blocked. Waiting too short a time can only make the
+    sum smaller, so an assertion that it stays below a bound never fails for that reason.
+    """
+    sent = {sock: 0 for sock in socks}
+    for sock in socks:
+        sock.setblocking(False)
+    while waiting := [sock for sock in socks if sent[sock] < len(data)]:
+        writable = select.select([], waiting, [], quiet)[1]
+        if not writable:
+            break
+        for sock in writable:
+            sent[sock] += sock.send(data[sent[sock]:sent[sock] + (1 << 16)])
+    for sock in socks:
+        sock.settimeout(GUARD)
+    return sum(sent.values())

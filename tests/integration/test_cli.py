@@ -1,0 +1,244 @@
+"""The command lines of wispsocks and wispd: help, versions, wrong usage, listeners, exit codes."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import stat
+import subprocess
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+import socks
+from bridge import Bridge
+from certs import Certificate
+from conftest import Start
+from origin import Origin
+from procs import BUILD, GUARD, Program, clean_environment, wait_until
+from wispclient import open_client
+from wispservers import Wispd
+
+OPTIONS = {
+    "wispsocks": ["--listen", "--cacert", "--insecure", "--wisp", "--connect-timeout",
+                  "--idle-timeout", "--stall-timeout", "--ping-interval", "--max-clients",
+                  "--buffer-limit", "-l", "-v", "-q", "--help", "--version"],
+    "wispd": ["--listen", "--cert", "--cert-key", "--path", "--allow-loopback", "--allow-private",
+              "--wisp", "--buffer", "-l", "-v", "-q", "--help", "--version"],
+}
+URL = "ws://127.0.0.1:1/"
+#: Each program, and what it needs besides its options.
+each_program = pytest.mark.parametrize("program, more", [("wispsocks", [URL]), ("wispd", [])],
+                                       ids=["wispsocks", "wispd"])
+
+
+def run(program: str, *args: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a program that is expected to end by itself."""
+    return subprocess.run([BUILD / "cmd" / program / program, *args], capture_output=True,
+                          text=True, timeout=GUARD, stdin=subprocess.DEVNULL,
+                          env=clean_environment())
+
+
+def check_usage_error(program: str, *args: str) -> str:
+    """One line on standard error, and exit code 2; the line."""
+    result = run(program, *args)
+    assert result.returncode == 2, result
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1, result.stderr
+    return result.stderr
+
+
+def check_failure(named: str, program: str, *args: str | Path) -> str:
+    """One error line that names what it is about, and exit code 1; the line."""
+    result = run(program, *args)
+    assert result.returncode == 1, result
+    assert result.stdout == ""
+    (error,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert named in error
+    return error
+
+
+@pytest.mark.parametrize("program", OPTIONS)
+def test_help(program: str) -> None:
+    result = run(program, "--help")
+    assert result.returncode == 0
+    assert result.stderr == ""
+    shown = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", result.stdout))
+    assert set(OPTIONS[program]) <= shown
+    assert max(map(len, result.stdout.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("program, libraries", [("wispsocks", ["libevent", "libwebsockets"]),
+                                                ("wispd", ["libevent", "libwebsockets"])])
+def test_version(program: str, libraries: list[str]) -> None:
+    """The program's version, and those of the libraries it runs on."""
+    result = run(program, "--version")
+    assert result.returncode == 0
+    assert result.stderr == ""
+    for name in [program, *libraries]:
+        assert re.search(rf"(?i){name}\W+v?\d+\.\d+", result.stdout), name
+
+
+@pytest.mark.parametrize("args", [
+    ["--no-such-option", URL],
+    ["-Z", URL],
+    ["--listen"],
+    ["--ping-interval", "soon", URL],
+    ["--ping-interval", "-1", URL],
+    ["--connect-timeout", "", URL],
+    ["--max-clients", "many", URL],
+    ["--buffer-limit", "64Q", URL],
+    ["--buffer-limit", "-1", URL],
+    ["--wisp", "3", URL],
+    ["--listen", "127.0.0.1:70000", URL],
+    ["--listen", "127.0.0.1:http!", URL],
+    ["--listen", "unix:", URL],
+    [URL, URL],
+    [],
+], ids=" ".join)
+def test_wrong_usage_of_wispsocks(args: list[str]) -> None:
+    said = check_usage_error("wispsocks", *args)
+    if args and args[0] != URL:
+        assert args[0].lstrip("-") in said
+
+
+@pytest.mark.parametrize("args", [
+    ["--no-such-option"],
+    ["--wisp", "3"],
+    ["--buffer", "0"],
+    ["--buffer", "many"],
+    ["--path", "no-slash"],
+    ["--listen", "127.0.0.1:70000"],
+    ["--listen"],
+    ["stray"],
+], ids=" ".join)
+def test_wrong_usage_of_wispd(args: list[str]) -> None:
+    assert args[0].lstrip("-") in check_usage_error("wispd", *args)
+
+
+@pytest.mark.parametrize("url", [
+    "http://127.0.0.1/", "https://127.0.0.1/", "127.0.0.1:80", "/path/", "",
+    "ws:127.0.0.1", "ws://", "ws:///path/", "ws://:80/",
+    "ws://user@127.0.0.1/", "ws://user:password@127.0.0.1/",
+    "ws://127.0.0.1:0/", "ws://127.0.0.1:70000/", "ws://127.0.0.1:80x/", "ws://127.0.0.1:-1/",
+    "ws://[::1/", "ws://[::1]80/", "ws://host name/", "ws://127.0.0.1/\r\nX: y/",
+], ids=repr)
+def test_wrong_url(url: str) -> None:
+    check_usage_error("wispsocks", "--listen", "127.0.0.1:0", url)
+
+
+# Listeners
+
+
+@pytest.mark.parametrize("listen, logged", [
+    ("0", r"^listening on 127\.0\.0\.1:[1-9]\d*$"),
+    ("127.0.0.1:0", r"^listening on 127\.0\.0\.1:[1-9]\d*$"),
+    ("localhost:0", r"^listening on (127\.0\.0\.1|\[::1\]):[1-9]\d*$"),
+    ("[::1]:0", r"^listening on \[::1\]:[1-9]\d*$"),
+])
+@each_program
+def test_free_port_is_named(start: Start, program: str, more: list[str], listen: str,
+                            logged: str) -> None:
+    process = start(Program(program, "--listen", listen, *more))
+    process.wait_log(logged)
+    host, _, port = process.addresses()[0].rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), GUARD).close()
+
+
+def test_several_listeners(start: Start, wispd: Wispd, origin: Origin, tmp_path: Path) -> None:
+    path = str(tmp_path / "socks")
+    bridge = start(Program("wispsocks", "-l", "127.0.0.1:0", "-l", "127.0.0.1:0",
+                           "-l", f"unix:{path}", f"ws://127.0.0.1:{wispd.port}/"))
+    first, second, third = bridge.addresses(3)
+    assert first != second
+    assert third == f"unix:{path}"
+    for where in (int(first.split(":")[1]), int(second.split(":")[1]), path):
+        with socks.dial(where, "127.0.0.1", origin.echo.port, b"data") as program:
+            assert socks.recv_exactly(program, 4) == b"data"
+
+
+@each_program
+def test_unix_socket_is_removed(start: Start, tmp_path: Path, program: str,
+                                more: list[str]) -> None:
+    path = tmp_path / "socket"
+    process = start(Program(program, "--listen", f"unix:{path}", *more))
+    assert process.addresses() == [f"unix:{path}"]
+    assert stat.S_ISSOCK(os.stat(path).st_mode)
+    assert process.terminate() == 0
+    assert not path.exists()
+
+
+@each_program
+def test_unix_socket_in_use(start: Start, tmp_path: Path, program: str, more: list[str]) -> None:
+    """A second program gives up, and leaves the first one's socket alone."""
+    path = tmp_path / "socket"
+    start(Program(program, "--listen", f"unix:{path}", *more)).addresses()
+    check_failure(str(path), program, "--listen", f"unix:{path}", *more)
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.connect(str(path))
+
+
+@each_program
+def test_unix_socket_in_no_directory(tmp_path: Path, program: str, more: list[str]) -> None:
+    path = tmp_path / "missing" / "socket"
+    check_failure(str(path), program, "--listen", f"unix:{path}", *more)
+
+
+def test_wispd_on_a_unix_socket(start: Start, tmp_path: Path) -> None:
+    path = str(tmp_path / "wisp")
+    start(Program("wispd", "--listen", f"unix:{path}")).addresses()
+    open_client(path).close()
+
+
+@each_program
+def test_address_in_use(program: str, more: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert "in use" in check_failure(address, program, "--listen", address, *more)
+
+
+def test_wispd_without_its_certificate(tmp_path: Path, certificate: Certificate) -> None:
+    missing = tmp_path / "missing.pem"
+    for cert, key in ((missing, certificate.key), (certificate.cert, missing)):
+        check_failure(str(missing), "wispd", "--listen", "127.0.0.1:0", "--cert", cert,
+                      "--cert-key", key)
+
+
+# The log
+
+
+@pytest.mark.parametrize("options", [[], ["-q"]], ids=["default", "-q"])
+def test_log_is_on_standard_error(tmp_path: Path, options: list[str]) -> None:
+    """Standard output stays free, and -q keeps quiet about what is as it should be."""
+    path = tmp_path / "socket"
+    process = subprocess.Popen([BUILD / "cmd/wispsocks/wispsocks", *options, "-l", f"unix:{path}",
+                                URL], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               env=clean_environment())
+    try:
+        wait_until(lambda: path.exists() or process.poll() is not None, "its socket")
+        with socks.open_socket(str(path)) as program:
+            program.sendall(socks.greeting(socks.NO_AUTHENTICATION))
+            socks.recv_method(program)
+        process.terminate()
+        output, errors = process.communicate(timeout=GUARD)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert output == ""
+    assert (f"listening on unix:{path}\n" in errors) == (not options)
+
+
+@pytest.mark.parametrize("verbose", [False, True], ids=["default", "-v"])
+def test_destinations_are_logged_only_with_v(wispd: Wispd, origin: Origin, verbose: bool,
+                                             wispsocks: Callable[..., Bridge]) -> None:
+    bridge = wispsocks(f"ws://127.0.0.1:{wispd.port}/", *(["-v"] if verbose else []))
+    program = bridge.dial("localhost", origin.echo.port, b"data")
+    assert socks.recv_exactly(program, 4) == b"data"
+    destination = f"localhost:{origin.echo.port}"
+    if verbose:
+        bridge.wait_log(re.escape(destination))
+    else:
+        assert bridge.terminate() == 0
+        assert destination not in bridge.log

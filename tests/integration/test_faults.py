@@ -1,0 +1,354 @@
+"""Servers that fail, lie, hang or go away: what programs see, what the log says, what is retried.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+import frames
+import packets
+import socks
+from bridge import Bridge
+from certs import Authority, Certificate
+from conftest import Start
+from curl import finish_curl
+from fakeserver import FakeServer
+from origin import Origin, payload, payload_sha256, sha256, sized
+from procs import free_port, in_background, refusing_port, wait_until
+from wispservers import Wispd, start_server
+
+HOST, PORT = "example.test", 80
+NEXT_TRY = r"; next try in \d+(\.\d+)? s"
+CUT_OFF = 1_000_000
+
+
+def check_works(bridge: Bridge, origin: Origin) -> None:
+    """The bridge works: a program gets the answer to its request."""
+    data = payload(1000)
+    program = bridge.dial("127.0.0.1", origin.digest.port, sized(data))
+    assert socks.recv_to_end(program) == (sha256(data).encode(), False)
+
+
+# The server and the network
+
+
+@pytest.mark.parametrize("kind", ["wisp-js-v2", "wisp-python", "wispd-v2"])
+def test_server_killed_in_the_middle(start: Start, origin: Origin, kind: str,
+                                     wispsocks: Callable[..., Bridge]) -> None:
+    """Of 20 transfers each fails: none looks like a short success. Then the server comes back."""
+    with ExitStack() as stack:
+        server = stack.enter_context(start_server(kind))
+        bridge = wispsocks(f"ws://127.0.0.1:{server.port}/")
+        gate = origin.http.gate(f"killed-{kind}")
+        transfers = [bridge.start_curl(origin.url(f"gated/killed-{kind}/{CUT_OFF}"))
+                     for _ in range(20)]
+        gate.wait_arrivals(len(transfers))
+        before = bridge.mark()
+        server.kill()
+        results = [finish_curl(transfer) for transfer in transfers]
+        gate.open()
+    assert all(result.code != 0 for result in results), results
+    bridge.wait_lost(since=before)
+
+    start(start_server(kind, server.port))
+    bridge.wait_connected(since=before)
+    result = bridge.curl(origin.url(f"bytes/{CUT_OFF}/0"))
+    assert result.code == 0, result.errors
+    assert sha256(result.output) == payload_sha256(CUT_OFF)
+
+
+@pytest.mark.parametrize("kind", ["wisp-js-v2", "wispd-v2"])
+def test_server_stopped_and_continued(start: Start, origin: Origin, kind: str,
+                                      wispsocks: Callable[..., Bridge]) -> None:
+    """A transfer goes on where it was."""
+    server = start(start_server(kind))
+    bridge = wispsocks(f"ws://127.0.0.1:{server.port}/")
+    gate = origin.http.gate(f"stopped-{kind}")
+    transfer = bridge.start_curl(origin.url(f"gated/stopped-{kind}/{CUT_OFF}"))
+    gate.wait_arrivals(1)
+    server.signal(signal.SIGSTOP)
+    gate.open()
+    program = bridge.dial("127.0.0.1", origin.digest.port, sized(payload(1000)))
+    server.signal(signal.SIGCONT)
+    result = finish_curl(transfer)
+    assert result.code == 0, result.errors
+    assert sha256(result.output) == payload_sha256(CUT_OFF)
+    assert socks.recv_to_end(program).data.decode() == payload_sha256(1000)
+    assert not bridge.find_log("disconnected")
+
+
+def test_dead_tunnel(start: Start, origin: Origin, wispsocks: Callable[..., Bridge]) -> None:
+    """When nothing at all arrives for two ping intervals the tunnel is given up, and tried again.
+    """
+    server = start(Wispd())
+    bridge = wispsocks(f"ws://127.0.0.1:{server.port}/", "--ping-interval", "0.5")
+    program = bridge.dial("127.0.0.1", origin.echo.port, b"data")
+    assert socks.recv_exactly(program, 4) == b"data"
+    before = bridge.mark()
+    server.signal(signal.SIGSTOP)
+    bridge.wait_log(r"disconnected from \S+: .+" + NEXT_TRY, since=before)
+    assert socks.recv_to_end(program) == (b"", True)
+    server.signal(signal.SIGCONT)
+    bridge.wait_connected(since=before)
+    check_works(bridge, origin)
+
+
+def test_refused_port_is_tried_again(start: Start, origin: Origin,
+                                     wispsocks: Callable[..., Bridge]) -> None:
+    """A bridge may be started before its server."""
+    with refusing_port() as port:
+        bridge = wispsocks(f"ws://127.0.0.1:{port}/")
+        bridge.wait_log(rf"cannot connect to ws://127.0.0.1:{port}/: .*(?i:refused).*{NEXT_TRY}")
+    start(Wispd(port=port))
+    bridge.wait_connected()
+    check_works(bridge, origin)
+
+
+def test_unknown_host_is_tried_again(wispsocks: Callable[..., Bridge]) -> None:
+    bridge = wispsocks("ws://no-such-host.invalid/")
+    bridge.wait_log(r"cannot connect to ws://no-such-host.invalid/: .+" + NEXT_TRY)
+
+
+def test_connection_that_ends_before_an_answer(fake: FakeServer,
+                                               wispsocks: Callable[..., Bridge]) -> None:
+    bridge = wispsocks(fake.url)
+    fake.accept().close()
+    bridge.wait_log(rf"cannot connect to {fake.url}: .+{NEXT_TRY}")
+    fake.accept_open()
+    bridge.wait_connected()
+
+
+def test_each_new_failure_waits_longer(fake: FakeServer, wispsocks: Callable[..., Bridge]) -> None:
+    """From half a second on, doubled each time: the bounds are for the jitter."""
+    bridge = wispsocks(fake.url)
+    for _ in range(4):
+        fake.accept().close()
+    pattern = r"next try in (\S+) s"
+    wait_until(lambda: len(re.findall(pattern, bridge.log)) == 4, "four failures in the log")
+    first, *_, fourth = map(float, re.findall(pattern, bridge.log))
+    assert 0 < first <= 1
+    assert 2 <= fourth <= 8
+
+
+# Answers that are no upgrade
+
+
+@pytest.mark.parametrize("status", ["301 Moved Permanently", "302 Found", "401 Unauthorized",
+                                    "403 Forbidden", "404 Not Found", "426 Upgrade Required"])
+def test_hopeless_answer_ends_the_program(fake: FakeServer, status: str,
+                                          wispsocks: Callable[..., Bridge]) -> None:
+    """Waiting does not make it better, so it is said at once, with the number."""
+    bridge = wispsocks(fake.url)
+    location = fake.url_at("127.0.0.1", "/elsewhere/").replace("ws", "http", 1)
+    fake.accept().answer(status, f"Location: {location}")
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(rf"^error: .*{status[:3]}")
+
+
+@pytest.mark.parametrize("status", ["500 Internal Server Error", "502 Bad Gateway",
+                                    "503 Service Unavailable", "504 Gateway Timeout"])
+def test_failing_server_is_tried_again(fake: FakeServer, status: str,
+                                       wispsocks: Callable[..., Bridge]) -> None:
+    bridge = wispsocks(fake.url)
+    fake.accept().answer(status)
+    bridge.wait_log(rf"cannot connect to {fake.url}: .*{status[:3]}.*{NEXT_TRY}")
+    fake.accept_open()
+    bridge.wait_connected()
+
+
+def test_hopeless_answer_later_on_is_tried_again(fake: FakeServer,
+                                                 wispsocks: Callable[..., Bridge]) -> None:
+    """What worked once may work again."""
+    bridge = wispsocks(fake.url)
+    server = fake.accept_open()
+    bridge.wait_connected()
+    before = bridge.mark()
+    server.close()
+    fake.accept().answer("401 Unauthorized")
+    bridge.wait_log(rf"cannot connect to {fake.url}: .*401.*{NEXT_TRY}", since=before)
+    fake.accept_open()
+    bridge.wait_connected(since=before)
+
+
+def test_wrong_accept_key(fake: FakeServer, wispsocks: Callable[..., Bridge]) -> None:
+    bridge = wispsocks(fake.url)
+    fake.accept().upgrade(accept="d3JvbmcgYWNjZXB0IGtleSE=")
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(r"^error: .*(?i:accept)")
+
+
+# A WebSocket that is no Wisp
+
+
+@pytest.mark.parametrize("answers_pings", [False, True], ids=["silent", "answers pings"])
+def test_never_continue(fake: FakeServer, answers_pings: bool,
+                        wispsocks: Callable[..., Bridge]) -> None:
+    """A server that upgrades and then never says CONTINUE is given up, and tried again."""
+    bridge = wispsocks(fake.url, "--ping-interval", "0.5")
+    server = fake.accept()
+    server.upgrade()
+    if answers_pings:
+        in_background(server.answer_pings)
+    bridge.wait_log(rf"(cannot connect to|disconnected from) {fake.url}: .+{NEXT_TRY}")
+    fake.accept_open()
+    bridge.wait_connected()
+
+
+@pytest.mark.parametrize("behind", [
+    pytest.param(b"\xff" * 1000, id="garbage"),
+    pytest.param(frames.encode(frames.BINARY, b"hi"), id="short packet"),
+    pytest.param(frames.encode(frames.BINARY, packets.data(1, b"x").encode()), id="DATA first"),
+])
+def test_garbage_instead_of_a_handshake(fake: FakeServer, behind: bytes,
+                                        wispsocks: Callable[..., Bridge]) -> None:
+    bridge = wispsocks(fake.url)
+    fake.accept().upgrade(behind=behind)
+    bridge.wait_log(rf"(cannot connect to|disconnected from) {fake.url}: .+{NEXT_TRY}")
+    assert not bridge.find_log("^connected")
+    fake.accept_open()
+    bridge.wait_connected()
+
+
+# Certificates
+
+
+@pytest.fixture(scope="module")
+def bad_certificates(authority: Authority) -> dict[str, Certificate]:
+    return {
+        "self-signed": authority.self_signed(),
+        "wrong name": authority.issue("wrong-name", "DNS:other.example"),
+        "expired": authority.issue("expired", valid=("20200101000000Z", "20200201000000Z")),
+        "not yet valid": authority.issue("future", valid=("20480101000000Z", "20490101000000Z")),
+    }
+
+
+BAD_CERTIFICATES = {
+    "self-signed": "--cacert",
+    "wrong name": "(localhost|name)",
+    "expired": "expired",
+    "not yet valid": "not yet valid",
+}
+
+
+@pytest.mark.parametrize("kind, said", BAD_CERTIFICATES.items(), ids=BAD_CERTIFICATES.keys())
+def test_certificate_that_does_not_verify(start: Start, authority: Authority, kind: str, said: str,
+                                          bad_certificates: dict[str, Certificate],
+                                          wispsocks: Callable[..., Bridge]) -> None:
+    fake = start(FakeServer(bad_certificates[kind].context()))
+    bridge = wispsocks(fake.url_at("localhost"), "--cacert", authority.cacert)
+    fake.accept_refused_handshake()
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(rf"^error: .*{said}")
+
+
+def test_unknown_authority(start: Start, certificate: Certificate,
+                           wispsocks: Callable[..., Bridge]) -> None:
+    """Without --cacert the system's certificates count, and the log names the option."""
+    fake = start(FakeServer(certificate.context()))
+    bridge = wispsocks(fake.url_at("localhost"))
+    fake.accept_refused_handshake()
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(r"^error: .*--cacert")
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_cacert(start: Start, authority: Authority, certificate: Certificate, host: str,
+                wispsocks: Callable[..., Bridge]) -> None:
+    fake = start(FakeServer(certificate.context()))
+    bridge = wispsocks(fake.url_at(host), "--cacert", authority.cacert)
+    server = fake.accept_open()
+    bridge.wait_connected()
+    assert not bridge.find_log("^warning:")
+    bridge.dial(HOST, PORT)
+    server.recv_connect()
+
+
+@pytest.mark.parametrize("kind", BAD_CERTIFICATES)
+def test_insecure(start: Start, kind: str, bad_certificates: dict[str, Certificate],
+                  wispsocks: Callable[..., Bridge]) -> None:
+    """It takes any certificate, and warns."""
+    fake = start(FakeServer(bad_certificates[kind].context()))
+    bridge = wispsocks(fake.url_at("localhost"), "--insecure")
+    fake.accept_open()
+    bridge.wait_connected()
+    bridge.wait_log(r"^warning: .*(?i:insecure|verif)")
+
+
+@pytest.mark.parametrize("content", [None, "no certificate\n"], ids=["missing", "malformed"])
+def test_cacert_that_cannot_be_used(tmp_path: Path, content: str | None,
+                                    wispsocks: Callable[..., Bridge]) -> None:
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_text(content)
+    bridge = wispsocks("wss://localhost:1/", "--cacert", path)
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(rf"^error: .*{path}")
+
+
+# Programs while the tunnel is down
+
+
+def test_program_waits_for_the_tunnel_and_fails(wispsocks: Callable[..., Bridge]) -> None:
+    with refusing_port() as port:
+        bridge = wispsocks(f"ws://127.0.0.1:{port}/", "--connect-timeout", "0.5")
+        bridge.wait_lost()
+        program = bridge.connect(socks.opening(HOST, PORT))
+        assert socks.recv_opening(program).code not in (socks.SUCCEEDED,
+                                                        socks.COMMAND_NOT_SUPPORTED,
+                                                        socks.ADDRESS_TYPE_NOT_SUPPORTED)
+        assert socks.recv_to_end(program).data == b""
+
+
+def test_program_waits_for_the_tunnel_and_is_served(start: Start, origin: Origin,
+                                                    wispsocks: Callable[..., Bridge]) -> None:
+    """Nothing it has sent meanwhile is lost."""
+    data = payload(100_000)
+    port = free_port()
+    bridge = wispsocks(f"ws://127.0.0.1:{port}/", "--connect-timeout", "120")
+    bridge.wait_lost()
+    programs = [bridge.connect(socks.opening("127.0.0.1", origin.digest.port) + sized(data))
+                for _ in range(10)]
+    start(Wispd(port=port))
+    for program in programs:
+        assert socks.recv_opening(program).code == socks.SUCCEEDED
+        assert socks.recv_to_end(program) == (sha256(data).encode(), False)
+
+
+# The end of the bridge itself
+
+
+def test_term_with_open_streams(fake: FakeServer, wispsocks: Callable[..., Bridge]) -> None:
+    """It stops with exit code 0; programs and server see the end."""
+    bridge = wispsocks(fake.url)
+    server = fake.accept_open()
+    programs = [bridge.dial(HOST, PORT) for _ in range(10)]
+    programs.append(bridge.connect(socks.greeting(socks.NO_AUTHENTICATION)))
+    for _ in range(10):
+        server.recv_connect()
+    assert bridge.terminate() == 0
+    for program in programs:
+        socks.recv_to_end(program)
+    server.recv_end()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_stop_while_the_server_is_away(number: signal.Signals,
+                                       wispsocks: Callable[..., Bridge]) -> None:
+    with refusing_port() as port:
+        bridge = wispsocks(f"ws://127.0.0.1:{port}/")
+        bridge.wait_lost()
+        bridge.connect(socks.opening(HOST, PORT))
+        bridge.signal(number)
+        assert bridge.wait_exit() == 0
+
+
+def test_stop_during_the_handshake(fake: FakeServer, wispsocks: Callable[..., Bridge]) -> None:
+    bridge = wispsocks(fake.url)
+    fake.accept()
+    assert bridge.terminate() == 0

@@ -1,0 +1,104 @@
+"""Wisp servers: the real ones of others, this project's, and nginx with TLS in front."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from certs import Certificate
+from procs import TOOLS, Process, Program, free_port
+
+NGINX = "/usr/sbin/nginx"
+
+
+class Nginx(Process):
+    """TLS in front of every server at once: wss://localhost:PORT/N/ is port N of 127.0.0.1."""
+
+    CONFIG = """
+daemon off;
+master_process off;
+pid {folder}/nginx.pid;
+error_log stderr warn;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    server {{
+        listen 127.0.0.1:{port} ssl;
+        ssl_certificate {cert};
+        ssl_certificate_key {key};
+        location ~ ^/(\\d+)(/.*)$ {{
+            proxy_pass http://127.0.0.1:$1$2;
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection upgrade;
+            proxy_set_header Host $host;
+            proxy_buffer_size 64k;
+            proxy_buffers 4 64k;
+            proxy_read_timeout 1h;
+            proxy_send_timeout 1h;
+        }}
+    }}
+}}
+"""
+
+    def __init__(self, folder: Path, certificate: Certificate) -> None:
+        self.port = free_port()
+        config = folder / "nginx.conf"
+        config.write_text(self.CONFIG.format(folder=folder, port=self.port, cert=certificate.cert,
+                                             key=certificate.key))
+        super().__init__([NGINX, "-p", folder, "-c", config])
+        self.wait_port(self.port)
+
+    def url(self, backend: int) -> str:
+        return f"wss://localhost:{self.port}/{backend}/"
+
+
+class WispJs(Process):
+    """wisp-js, which speaks v1 only or, with clients that ask for it, v2."""
+
+    def __init__(self, version: int, port: int | None = None) -> None:
+        self.port = port or free_port()
+        options = {"wisp_version": version, "allow_loopback_ips": True, "allow_private_ips": True}
+        super().__init__([TOOLS / "node_modules/.bin/wisp-js-server", "--host", "127.0.0.1",
+                          "--port", str(self.port), "--logging", "WARN",
+                          "--options", json.dumps(options)])
+        self.wait_port(self.port)
+
+
+class WispPython(Process):
+    """wisp-python, which speaks v1."""
+
+    def __init__(self, port: int | None = None) -> None:
+        self.port = port or free_port()
+        super().__init__([TOOLS / "venv/bin/python", "-m", "wisp.server", "--host", "127.0.0.1",
+                          "--port", str(self.port), "--threads", "1", "--log-level", "warning",
+                          "--allow-loopback", "--allow-private"])
+        self.wait_port(self.port)
+
+
+class Wispd(Program):
+    """This project's server, which may reach the origins on loopback unless told otherwise."""
+
+    def __init__(self, *options: str | Path, port: int = 0,
+                 allow: tuple[str, ...] = ("--allow-loopback", "--allow-private")) -> None:
+        super().__init__("wispd", "--listen", f"127.0.0.1:{port}", *allow, *options)
+        self.addresses()
+
+
+def start_server(kind: str, port: int | None = None) -> Process:
+    """A server by the name that the tests' parameters use; PORT to come back on the same one."""
+    if kind == "wisp-python":
+        return WispPython(port)
+    name, version = kind.split("-v")
+    if name == "wisp-js":
+        return WispJs(int(version), port)
+    return Wispd("--wisp", version, port=port or 0)
+
+
+#: Each kind of server, and the version that a client which speaks both gets from it.
+VERSIONS = {"wisp-js-v1": 1, "wisp-js-v2": 2, "wisp-python": 1, "wispd-v1": 1, "wispd-v2": 2}
