@@ -17,6 +17,8 @@
 #define BACKLOG 1024
 /* How long to leave new connections in the queue when there are no descriptors for them. */
 #define RETRY_MS 500
+/* It is said again when it has been well for so long. */
+#define SAY_AGAIN_MS 60000
 
 struct listener {
 	struct evconnlistener *evl;
@@ -25,7 +27,7 @@ struct listener {
 	listener_callback *callback;
 	void *arg;
 	bool paused;
-	bool exhausted; /* of descriptors or memory; said once */
+	uint64_t said_ms; /* when it was last said that descriptors or memory are out; 0 for never */
 };
 
 static void
@@ -34,7 +36,6 @@ on_accept(struct evconnlistener *evl, evutil_socket_t fd, struct sockaddr *peer,
 	struct listener *listener = arg;
 
 	(void)evl, (void)peer, (void)peer_size;
-	listener->exhausted = false;
 	listener->callback(fd, listener->arg);
 }
 
@@ -44,11 +45,12 @@ on_accept_error(struct evconnlistener *evl, void *arg)
 	struct listener *listener = arg;
 	const struct timeval tv = clock_timeval(RETRY_MS);
 	const int error = errno;
+	const uint64_t now_ms = clock_now_ms();
 
 	(void)evl;
-	if (!listener->exhausted)
+	if (listener->said_ms == 0 || now_ms - listener->said_ms > SAY_AGAIN_MS)
 		log_warning("cannot accept a connection: %s; new ones wait", strerror(error));
-	listener->exhausted = true;
+	listener->said_ms = now_ms;
 	evconnlistener_disable(listener->evl);
 	evtimer_add(listener->retry, &tv);
 }

@@ -185,6 +185,10 @@ class Process:
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) * 1024
 
+    def descriptors(self) -> int:
+        """How many file descriptors are open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
     def __enter__(self) -> Process:
         return self
 

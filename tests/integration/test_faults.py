@@ -20,7 +20,7 @@ from conftest import Start
 from curl import finish_curl
 from fakeserver import FakeServer
 from origin import Origin, payload, payload_sha256, sha256, sized
-from procs import free_port, in_background, refusing_port, wait_until
+from procs import free_port, in_background, refusing_port, rest, wait_until
 from wispservers import Wispd, start_server
 
 HOST, PORT = "example.test", 80
@@ -134,6 +134,22 @@ def test_each_new_failure_waits_longer(fake: FakeServer, wispsocks: Callable[...
     first, *_, fourth = map(float, re.findall(pattern, bridge.log))
     assert 0 < first <= 1
     assert 2 <= fourth <= 8
+
+
+def test_connection_that_stood_resets_the_wait(fake: FakeServer,
+                                               wispsocks: Callable[..., Bridge]) -> None:
+    """Its loss is followed by the shortest wait again; that of a short one is not."""
+    bridge = wispsocks(fake.url)
+    for _ in range(3):
+        fake.accept().close()
+    for stood, longest in ((0, 8), (10, 1)):
+        server = fake.accept_open()
+        bridge.wait_connected(since=bridge.mark() - 1)
+        before = bridge.mark()
+        rest(stood)
+        server.close()
+        delay = bridge.wait_log(r"disconnected from .+; next try in (\S+) s", since=before).group(1)
+        assert longest / 4 <= float(delay) <= longest
 
 
 # Answers that are no upgrade

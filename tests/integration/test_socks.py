@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import resource
 import socket
 from typing import Callable, NamedTuple
 
@@ -194,6 +196,28 @@ def test_max_clients(wispd: Wispd, origin: Origin,
     for program in waiting:
         assert socks.recv_opening(program).code == socks.SUCCEEDED
         assert echoes(program)
+
+
+def test_out_of_descriptors(wispd: Wispd, origin: Origin, wispsocks: Callable[..., Bridge]) -> None:
+    """New programs wait, which is said once; those that are served go on."""
+    bridge = wispsocks(f"ws://127.0.0.1:{wispd.port}/")
+    first = bridge.dial("127.0.0.1", origin.echo.port)
+    resource.prlimit(bridge.pid, resource.RLIMIT_NOFILE, (bridge.descriptors() + 2,) * 2)
+    opening = socks.opening("127.0.0.1", origin.echo.port)
+    programs = [bridge.connect(opening) for _ in range(6)]
+    served = programs[:2]
+    for program in served:
+        assert socks.recv_opening(program).code == socks.SUCCEEDED
+    bridge.wait_log(r"^warning: cannot accept a connection: .*files")
+    assert echoes(first) and all(map(echoes, served))
+    for program in served:
+        reset(program)
+    for program in programs[2:]:
+        assert socks.recv_opening(program).code == socks.SUCCEEDED
+        assert echoes(program)
+        reset(program)
+    assert echoes(first)
+    assert len(re.findall("cannot accept", bridge.log)) == 1
 
 
 def test_handshake_time_limit(lingerers: Lingerers) -> None:
