@@ -87,6 +87,7 @@ wisp_packet_decoder_init(struct wisp_packet_decoder *decoder)
 {
 	decoder->error = NULL;
 	decoder->gathered = 0;
+	decoder->begun = false;
 }
 
 static enum wisp_packet_result
@@ -162,9 +163,11 @@ wisp_packet_decode(struct wisp_packet_decoder *decoder, uint8_t *p, size_t n, bo
 	if (packet->type == WISP_DATA) {
 		packet->data = p + taken;
 		packet->size = n - taken;
+		packet->first = !decoder->begun;
 		packet->last = last;
 		if (packet->size > 0 || last)
 			result = WISP_PACKET_FOUND;
+		decoder->begun = result == WISP_PACKET_FOUND && !last;
 	} else {
 		taken += gather(decoder, p + taken, n - taken, sizeof decoder->buffer);
 		if (taken < n)

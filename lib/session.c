@@ -47,26 +47,31 @@ session_new(bool client, const struct wisp_session_callbacks *callbacks, void *a
 }
 
 struct wisp_session *
-wisp_session_new_client(enum wisp_versions versions, const struct wisp_session_callbacks *callbacks, void *arg)
+wisp_session_new_client(
+	const struct wisp_client_options *options, const struct wisp_session_callbacks *callbacks, void *arg)
 {
 	struct wisp_session *session = session_new(true, callbacks, arg);
 
 	if (session != NULL)
-		wisp_handshake_init_client(&session->handshake, versions);
+		wisp_handshake_init_client(&session->handshake, options);
 	return session;
 }
 
 struct wisp_session *
-wisp_session_new_server(
-	uint8_t version, uint32_t credit, size_t max_streams, const struct wisp_session_callbacks *callbacks, void *arg)
+wisp_session_new_server(const struct wisp_server_options *options, uint8_t version, size_t max_streams,
+	const struct wisp_session_callbacks *callbacks, void *arg)
 {
 	struct wisp_session *session = session_new(false, callbacks, arg);
 
 	if (session == NULL)
 		return NULL;
-	wisp_handshake_init_server(&session->handshake, version, credit);
-	session->credit = credit;
+	wisp_handshake_init_server(&session->handshake, options, version);
+	session->credit = options->credit;
 	session->max_streams = max_streams;
+	if (session->handshake.state == WISP_HANDSHAKE_FAILED) {
+		session->woken = true; /* the caller does not know the session yet */
+		wisp_session_fail(session, WISP_WS_NORMAL, "%s", session->handshake.error);
+	}
 	return session;
 }
 
@@ -82,6 +87,7 @@ wisp_session_free(struct wisp_session *session)
 	session->woken = true;
 	while ((stream = RB_MIN(stream_tree, &session->streams)) != NULL)
 		end_stream(stream, WISP_REASON_NETWORK_ERROR);
+	free(session->datagram);
 	free(session);
 }
 
@@ -112,6 +118,7 @@ void
 wisp_session_ping(struct wisp_session *session)
 {
 	session->ping_pending = true;
+	session->ping_awaited = false;
 	wisp_session_wake(session);
 }
 
@@ -131,10 +138,10 @@ wisp_session_error(const struct wisp_session *session)
 	return session->error;
 }
 
-uint8_t
-wisp_session_refusal(const struct wisp_session *session)
+const struct wisp_handshake *
+wisp_session_handshake(const struct wisp_session *session)
 {
-	return session->handshake.reason;
+	return &session->handshake;
 }
 
 unsigned
@@ -259,6 +266,8 @@ wisp_stream_open(struct wisp_session *session, const struct wisp_destination *de
 		return NULL;
 	if (destination->host_size < 1 || destination->host_size > WISP_HOST_MAX)
 		return NULL;
+	if (destination->type == WISP_UDP && !session->handshake.udp)
+		return NULL;
 	stream = stream_new(session, unused_id(session), destination);
 	if (stream == NULL)
 		return NULL;
@@ -342,6 +351,13 @@ wisp_stream_set_backlog(struct wisp_stream *stream, size_t bytes)
 	refresh_credit(stream);
 }
 
+void
+wisp_stream_confirm(struct wisp_stream *stream)
+{
+	if (stream->session->handshake.confirmation && stream->type == WISP_TCP && stream->state != STREAM_CLOSED)
+		wisp_stream_pend(stream, PENDING_CONTINUE);
+}
+
 static void
 receive_continue(struct wisp_session *session, struct wisp_stream *stream, uint32_t credit)
 {
@@ -395,6 +411,8 @@ receive_connect(struct wisp_session *session, const struct wisp_packet *packet)
 		wisp_session_fail(session, WISP_WS_TOO_BIG, "too many streams");
 	} else if (!valid_destination(&packet->destination)) {
 		refuse_stream(session, packet, WISP_REASON_INVALID);
+	} else if (packet->destination.type == WISP_UDP && !session->handshake.udp) {
+		refuse_stream(session, packet, WISP_REASON_BLOCKED);
 	} else if (session->stream_count >= session->max_streams) {
 		refuse_stream(session, packet, WISP_REASON_THROTTLED);
 	} else {
@@ -406,9 +424,48 @@ receive_connect(struct wisp_session *session, const struct wisp_packet *packet)
 	}
 }
 
+/* Append a piece of a datagram to what there is of it. Without memory for it, it is lost: that is what UDP may do. */
+static void
+gather_datagram(struct wisp_session *session, const struct wisp_packet *packet)
+{
+	if (session->datagram == NULL)
+		session->datagram = malloc(WISP_DATAGRAM_MAX);
+	if (session->datagram == NULL || packet->size > WISP_DATAGRAM_MAX - session->datagram_size) {
+		session->datagram_too_long = true;
+		return;
+	}
+	if (packet->size > 0)
+		memcpy(session->datagram + session->datagram_size, packet->data, packet->size);
+	session->datagram_size += packet->size;
+}
+
+/* Hand out a datagram when it is whole. Messages do not mix, so there is never more than one under way. */
+static void
+receive_datagram(struct wisp_session *session, struct wisp_stream *stream, const struct wisp_packet *packet)
+{
+	uint8_t *p = packet->data;
+	size_t n = packet->size;
+
+	if (packet->first) {
+		session->datagram_size = 0;
+		session->datagram_too_long = n > WISP_DATAGRAM_MAX;
+	}
+	if (!packet->first || !packet->last) {
+		gather_datagram(session, packet);
+		p = session->datagram;
+		n = session->datagram_size;
+	}
+	if (packet->last && !session->datagram_too_long && stream->state != STREAM_CLOSED && stream->arg != NULL)
+		session->callbacks->data(stream->arg, p, n, true);
+}
+
 static void
 receive_data(struct wisp_session *session, struct wisp_stream *stream, const struct wisp_packet *packet)
 {
+	if (stream->type == WISP_UDP) {
+		receive_datagram(session, stream, packet);
+		return;
+	}
 	if (stream->state == STREAM_CLOSED || stream->arg == NULL)
 		return;
 	if (!session->client && packet->last && stream->credit > 0)
@@ -468,16 +525,20 @@ receive_handshake(struct wisp_session *session, const struct wisp_packet *packet
 	struct wisp_handshake *handshake = &session->handshake;
 
 	wisp_handshake_receive(handshake, packet);
+	if (handshake->motd != NULL && session->callbacks->motd != NULL)
+		session->callbacks->motd(session->arg, handshake->motd, handshake->motd_size);
 	if (handshake->state == WISP_HANDSHAKE_DONE) {
 		session->credit = handshake->credit;
 		session->callbacks->ready(session->arg);
+	} else if (handshake->send_close) {
+		wisp_session_fail(session, WISP_WS_NORMAL, "%s", handshake->error);
 	} else if (handshake->reason != 0) {
 		wisp_session_fail(session, WISP_WS_NORMAL, "the %s refused the connection (%s)",
 			session->client ? "server" : "client", wisp_reason_text(handshake->reason));
 	} else if (handshake->state == WISP_HANDSHAKE_FAILED) {
 		wisp_session_fail(session, WISP_WS_PROTOCOL_ERROR, "%s", handshake->error);
 	}
-	if (handshake->send_info || handshake->send_credit)
+	if (wisp_handshake_pending(handshake))
 		wisp_session_wake(session);
 }
 
@@ -542,6 +603,18 @@ receive_ws_close(struct wisp_session *session, const struct wisp_frame_piece *pi
 		session->peer_status, text[0] != '\0' ? ": " : "", text);
 }
 
+/* A pong counts when it answers the last ping: with that one's number. */
+static void
+receive_pong(struct wisp_session *session, const struct wisp_frame_piece *piece)
+{
+	if (!session->ping_awaited || piece->size != sizeof session->ping_number ||
+		memcmp(piece->data, &session->ping_number, piece->size) != 0)
+		return;
+	session->ping_awaited = false;
+	if (session->callbacks->pong != NULL)
+		session->callbacks->pong(session->arg);
+}
+
 static void
 receive_piece(struct wisp_session *session, const struct wisp_frame_piece *piece)
 {
@@ -563,6 +636,8 @@ receive_piece(struct wisp_session *session, const struct wisp_frame_piece *piece
 		wisp_session_fail(session, WISP_WS_PROTOCOL_ERROR, "protocol error: %s", session->frames.error);
 		break;
 	case WISP_FRAME_PONG:
+		receive_pong(session, piece);
+		break;
 	case WISP_FRAME_NONE:
 		break;
 	}

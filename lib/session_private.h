@@ -57,6 +57,7 @@ struct wisp_session {
 	bool client;
 	bool woken; /* the caller knows that there is something to pull */
 	bool ping_pending;
+	bool ping_awaited;
 	bool pong_pending;
 	bool close_pending; /* the WebSocket's close frame is to be sent */
 	bool close_sent;
@@ -80,6 +81,12 @@ struct wisp_session {
 	struct wisp_schedule schedule;
 	uint64_t now_ms; /* of the last pull */
 
+	/* A UDP datagram is handed out whole. NULL until there is the first that arrives in pieces. */
+	uint8_t *datagram;
+	size_t datagram_size;
+	bool datagram_too_long;
+
+	uint32_t ping_number; /* stands in the last ping */
 	size_t pong_size;
 	uint8_t pong[WISP_FRAME_CONTROL_MAX];
 	size_t keys_used;

@@ -12,10 +12,11 @@
 /* A bulk of data is not cut to fit the last few bytes of a send buffer. */
 #define ROOM_MIN 8192
 
-/* The bytes being made: `used` of `size` at `p`. */
+/* The bytes being made: `used` of `size` at `p`. Nothing is begun, and no stream cut to fit, beyond `goal`. */
 struct output {
 	uint8_t *p;
 	size_t size;
+	size_t goal;
 	size_t used;
 };
 
@@ -86,7 +87,10 @@ static bool
 pull_ping(struct wisp_session *session, struct output *out)
 {
 	session->ping_pending = false;
-	return append_frame(session, out, scratch(out), 0, WISP_OPCODE_PING);
+	session->ping_awaited = true;
+	session->ping_number++;
+	memcpy(scratch(out), &session->ping_number, sizeof session->ping_number);
+	return append_frame(session, out, scratch(out), sizeof session->ping_number, WISP_OPCODE_PING);
 }
 
 static bool
@@ -101,8 +105,11 @@ pull_ws_close(struct wisp_session *session, struct output *out)
 static bool
 pull_handshake(struct wisp_session *session, struct output *out)
 {
-	const size_t n = wisp_handshake_send(&session->handshake, scratch(out));
+	size_t n;
 
+	if (out->size - out->used < WISP_FRAME_HEADER_MAX + WISP_HANDSHAKE_PACKET_MAX)
+		return false;
+	n = wisp_handshake_send(&session->handshake, scratch(out));
 	return append_frame(session, out, scratch(out), n, WISP_OPCODE_BINARY);
 }
 
@@ -160,6 +167,25 @@ should_gather(const struct wisp_stream *stream)
 	return stream->state != STREAM_CLOSED && available > 0 && available < GATHER_BYTES;
 }
 
+/* Make a packet of the n bytes that a stream has read behind the headers' room. */
+static bool
+append_data(struct wisp_session *session, struct wisp_stream *stream, struct output *out, uint8_t *packet, size_t n)
+{
+	wisp_schedule_charge(&stream->flow, n, session->now_ms);
+	n += wisp_packet_header(packet, WISP_DATA, stream->id);
+	return append_frame(session, out, packet, n, WISP_OPCODE_BINARY);
+}
+
+/* How many bytes the stream whose turn it is may read, with so much room at the most. */
+static size_t
+limit_read(const struct wisp_stream *stream, size_t room)
+{
+	/* Behind a newcomer there may be another that has but a word to say. */
+	const size_t limit = stream->flow.list == WISP_FLOW_NEW ? WISP_QUANTUM : WISP_DATA_MAX;
+
+	return room < limit ? room : limit;
+}
+
 /* Let the stream whose turn it is send one packet. Returns false when the output is full. */
 static bool
 pull_data(struct wisp_session *session, struct wisp_stream *stream, struct output *out)
@@ -167,7 +193,7 @@ pull_data(struct wisp_session *session, struct wisp_stream *stream, struct outpu
 	const size_t frame_header = wisp_frame_header_size(WISP_DATA_MAX, session->client);
 	const size_t header = frame_header + WISP_PACKET_HEADER_SIZE;
 	uint8_t *const packet = out->p + out->used + frame_header;
-	size_t room = out->size - out->used - header;
+	size_t room = out->goal - out->used - header;
 	size_t n;
 
 	if (out->used > 0 && room < ROOM_MIN)
@@ -183,11 +209,7 @@ pull_data(struct wisp_session *session, struct wisp_stream *stream, struct outpu
 	}
 	if (stream->state == STREAM_CLOSED)
 		return true; /* by the callback that said what there is */
-	if (room > WISP_DATA_MAX)
-		room = WISP_DATA_MAX;
-	/* Behind a newcomer there may be another that has but a word to say. */
-	if (stream->flow.list == WISP_FLOW_NEW && room > WISP_QUANTUM)
-		room = WISP_QUANTUM;
+	room = limit_read(stream, room);
 	n = session->callbacks->read(stream->arg, packet + WISP_PACKET_HEADER_SIZE, room);
 	if (stream->state == STREAM_CLOSED)
 		return true;
@@ -198,11 +220,35 @@ pull_data(struct wisp_session *session, struct wisp_stream *stream, struct outpu
 	}
 	if (wisp_stream_counts_credit(stream))
 		stream->credit--;
-	wisp_schedule_charge(&stream->flow, n, session->now_ms);
+	if (!append_data(session, stream, out, packet, n))
+		return false;
 	if (n == room)
 		wisp_schedule_demote(&session->schedule, &stream->flow);
-	n += wisp_packet_header(packet, WISP_DATA, stream->id);
-	return append_frame(session, out, packet, n, WISP_OPCODE_BINARY);
+	return true;
+}
+
+/* The same for a UDP stream, which sends one datagram, whole. */
+static bool
+pull_datagram(struct wisp_session *session, struct wisp_stream *stream, struct output *out)
+{
+	uint8_t *const packet = out->p + out->used + WISP_FRAME_HEADER_MAX;
+	size_t room = out->size - out->used - WISP_FRAME_HEADER_MAX - WISP_PACKET_HEADER_SIZE;
+	size_t n = session->callbacks->available(stream->arg);
+
+	if (stream->state == STREAM_CLOSED)
+		return true;
+	if (n > room && out->used > 0)
+		return false;
+	if (room > WISP_DATAGRAM_MAX)
+		room = WISP_DATAGRAM_MAX;
+	n = session->callbacks->read(stream->arg, packet + WISP_PACKET_HEADER_SIZE, room);
+	if (stream->state == STREAM_CLOSED)
+		return true;
+	if (n == 0) {
+		wisp_stream_delist(stream);
+		return true;
+	}
+	return append_data(session, stream, out, packet, n == WISP_EMPTY_DATAGRAM ? 0 : n);
 }
 
 void
@@ -267,20 +313,14 @@ release_held(struct wisp_session *session)
 
 /* ---- the pull ---- */
 
-static bool
-handshake_pending(const struct wisp_session *session)
-{
-	return session->handshake.send_info || session->handshake.send_credit;
-}
-
 bool
 wisp_session_pending(const struct wisp_session *session)
 {
 	if (session->close_sent)
 		return false;
-	return session->close_pending || session->pong_pending || session->ping_pending || handshake_pending(session) ||
-	       !TAILQ_EMPTY(&session->control) || !TAILQ_EMPTY(&session->schedule.new_flows) ||
-	       !TAILQ_EMPTY(&session->schedule.old_flows);
+	return session->close_pending || session->pong_pending || session->ping_pending ||
+	       wisp_handshake_pending(&session->handshake) || !TAILQ_EMPTY(&session->control) ||
+	       !TAILQ_EMPTY(&session->schedule.new_flows) || !TAILQ_EMPTY(&session->schedule.old_flows);
 }
 
 uint64_t
@@ -296,27 +336,33 @@ static bool
 pull_frame(struct wisp_session *session, struct output *out)
 {
 	struct wisp_flow *flow;
+	struct wisp_stream *stream;
 
-	if (session->close_sent || out->size - out->used < WISP_PULL_MIN)
+	if (session->close_sent || out->used >= out->goal || out->goal - out->used < WISP_PULL_MIN)
 		return false;
+	if (session->handshake.send_close)
+		return pull_handshake(session, out);
 	if (session->close_pending)
 		return pull_ws_close(session, out);
 	if (session->pong_pending)
 		return pull_pong(session, out);
 	if (session->ping_pending)
 		return pull_ping(session, out);
-	if (handshake_pending(session))
+	if (wisp_handshake_pending(&session->handshake))
 		return pull_handshake(session, out);
 	if (!TAILQ_EMPTY(&session->control))
 		return pull_control(session, TAILQ_FIRST(&session->control), out);
 	flow = wisp_schedule_next(&session->schedule);
-	return flow != NULL && pull_data(session, stream_of(flow), out);
+	if (flow == NULL)
+		return false;
+	stream = stream_of(flow);
+	return stream->type == WISP_UDP ? pull_datagram(session, stream, out) : pull_data(session, stream, out);
 }
 
 size_t
-wisp_session_pull(struct wisp_session *session, uint8_t *p, size_t n, uint64_t now_ms)
+wisp_session_pull(struct wisp_session *session, uint8_t *p, size_t n, size_t goal, uint64_t now_ms)
 {
-	struct output out = {.p = p, .size = n};
+	struct output out = {.p = p, .size = n, .goal = goal};
 
 	session->woken = true; /* the caller is at it */
 	session->now_ms = now_ms;

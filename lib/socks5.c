@@ -7,6 +7,9 @@
 #include "bytes.h"
 
 #define REQUEST_HEADER_SIZE 4
+#define PASSWORD_VERSION 1
+/* Of a datagram: two bytes that are 0, and the fragment's number. */
+#define DATAGRAM_HEADER_SIZE 3
 #define PORT_SIZE 2
 #define IPV4_SIZE 4
 #define IPV6_SIZE 16
@@ -42,16 +45,35 @@ wisp_socks5_offers(const struct wisp_socks5_greeting *greeting, uint8_t method)
 	return false;
 }
 
-static void
-format_ipv4(struct wisp_socks5_request *request, const uint8_t *p)
+enum wisp_socks5_result
+wisp_socks5_password_decode(const uint8_t *p, size_t n, size_t *need, struct wisp_socks5_password *password)
 {
-	snprintf(request->host, sizeof request->host, "%u.%u.%u.%u", p[0], p[1], p[2], p[3]);
+	*need = 2;
+	if (n > 0 && p[0] != PASSWORD_VERSION)
+		return WISP_SOCKS5_INVALID;
+	if (n < *need)
+		return WISP_SOCKS5_MORE;
+	*need += (size_t)p[1] + 1;
+	if (n < *need)
+		return WISP_SOCKS5_MORE;
+	password->user = (const char *)p + 2;
+	password->user_size = p[1];
+	password->password_size = p[2 + password->user_size];
+	password->password = password->user + password->user_size + 1;
+	*need += password->password_size;
+	return n < *need ? WISP_SOCKS5_MORE : WISP_SOCKS5_OK;
+}
+
+static void
+format_ipv4(struct wisp_socks5_destination *to, const uint8_t *p)
+{
+	snprintf(to->host, sizeof to->host, "%u.%u.%u.%u", p[0], p[1], p[2], p[3]);
 }
 
 static size_t
-append(struct wisp_socks5_request *request, size_t used, const char *text)
+append(struct wisp_socks5_destination *to, size_t used, const char *text)
 {
-	return (size_t)snprintf(request->host + used, sizeof request->host - used, "%s", text);
+	return (size_t)snprintf(to->host + used, sizeof to->host - used, "%s", text);
 }
 
 /*
@@ -59,7 +81,7 @@ append(struct wisp_socks5_request *request, size_t used, const char *text)
  * IPv4 address in an IPv4-mapped one is written as such.
  */
 static void
-format_ipv6(struct wisp_socks5_request *request, const uint8_t *p)
+format_ipv6(struct wisp_socks5_destination *to, const uint8_t *p)
 {
 	static const uint8_t mapped[IPV6_SIZE - IPV4_SIZE] = {[10] = 0xff, [11] = 0xff};
 	const int groups = IPV6_SIZE / 2;
@@ -69,7 +91,7 @@ format_ipv6(struct wisp_socks5_request *request, const uint8_t *p)
 
 	if (memcmp(p, mapped, sizeof mapped) == 0) {
 		p += sizeof mapped;
-		snprintf(request->host, sizeof request->host, "::ffff:%u.%u.%u.%u", p[0], p[1], p[2], p[3]);
+		snprintf(to->host, sizeof to->host, "::ffff:%u.%u.%u.%u", p[0], p[1], p[2], p[3]);
 		return;
 	}
 	for (int i = 0; i < groups; i++) {
@@ -86,64 +108,83 @@ format_ipv6(struct wisp_socks5_request *request, const uint8_t *p)
 		const bool colon = i > 0 && i != run_at + run_size;
 
 		if (i == run_at) {
-			used += append(request, used, "::");
+			used += append(to, used, "::");
 			i += run_size;
 		} else {
 			snprintf(group, sizeof group, "%s%x", colon ? ":" : "", load_be16(p + 2 * i));
-			used += append(request, used, group);
+			used += append(to, used, group);
 			i++;
 		}
 	}
 }
 
 static enum wisp_socks5_result
-copy_name(struct wisp_socks5_request *request, const uint8_t *p, size_t n)
+copy_name(struct wisp_socks5_destination *to, const uint8_t *p, size_t n)
 {
 	if (n == 0 || memchr(p, '\0', n) != NULL)
 		return WISP_SOCKS5_BAD_NAME;
-	memcpy(request->host, p, n);
-	request->host[n] = '\0';
+	memcpy(to->host, p, n);
+	to->host[n] = '\0';
 	return WISP_SOCKS5_OK;
+}
+
+static bool
+is_address_type(uint8_t type)
+{
+	return type == ADDRESS_IPV4 || type == ADDRESS_IPV6 || type == ADDRESS_NAME;
+}
+
+/* The size of an address with its type and port, of which the type and one more byte are there. */
+static size_t
+address_size(const uint8_t *p)
+{
+	switch ((enum address_type)p[0]) {
+	case ADDRESS_IPV4:
+		return 1 + IPV4_SIZE + PORT_SIZE;
+	case ADDRESS_IPV6:
+		return 1 + IPV6_SIZE + PORT_SIZE;
+	case ADDRESS_NAME:
+		break;
+	}
+	return 1 + 1 + (size_t)p[1] + PORT_SIZE;
+}
+
+/* Read an address that is there in whole. */
+static enum wisp_socks5_result
+read_address(const uint8_t *p, struct wisp_socks5_destination *to)
+{
+	const size_t size = address_size(p);
+	enum wisp_socks5_result result = WISP_SOCKS5_OK;
+
+	memset(to, 0, sizeof *to);
+	to->port = load_be16(p + size - PORT_SIZE);
+	if (p[0] == ADDRESS_IPV4)
+		format_ipv4(to, p + 1);
+	else if (p[0] == ADDRESS_IPV6)
+		format_ipv6(to, p + 1);
+	else
+		result = copy_name(to, p + 2, p[1]);
+	to->host_size = strlen(to->host);
+	return result;
 }
 
 enum wisp_socks5_result
 wisp_socks5_request_decode(const uint8_t *p, size_t n, size_t *need, struct wisp_socks5_request *request)
 {
-	enum wisp_socks5_result result = WISP_SOCKS5_OK;
-	const uint8_t *address;
-	size_t address_size;
-
 	/* The first byte of the address is there in each valid request, and a name needs it for its size. */
 	*need = REQUEST_HEADER_SIZE + 1;
 	if (n > 0 && p[0] != WISP_SOCKS5_VERSION)
 		return WISP_SOCKS5_INVALID;
 	/* Of what type the address is, is told before it: nobody can say how long one of an unknown type is. */
-	if (n >= REQUEST_HEADER_SIZE && p[3] != ADDRESS_IPV4 && p[3] != ADDRESS_IPV6 && p[3] != ADDRESS_NAME)
+	if (n >= REQUEST_HEADER_SIZE && !is_address_type(p[REQUEST_HEADER_SIZE - 1]))
 		return WISP_SOCKS5_BAD_ADDRESS;
 	if (n < *need)
 		return WISP_SOCKS5_MORE;
-	address = p + REQUEST_HEADER_SIZE;
-	if (p[3] == ADDRESS_IPV4)
-		address_size = IPV4_SIZE;
-	else if (p[3] == ADDRESS_IPV6)
-		address_size = IPV6_SIZE;
-	else
-		address_size = 1 + (size_t)address[0];
-	*need = REQUEST_HEADER_SIZE + address_size + PORT_SIZE;
+	*need = REQUEST_HEADER_SIZE - 1 + address_size(p + REQUEST_HEADER_SIZE - 1);
 	if (n < *need)
 		return WISP_SOCKS5_MORE;
-
-	memset(request, 0, sizeof *request);
 	request->command = p[1];
-	request->port = load_be16(address + address_size);
-	if (p[3] == ADDRESS_IPV4)
-		format_ipv4(request, address);
-	else if (p[3] == ADDRESS_IPV6)
-		format_ipv6(request, address);
-	else
-		result = copy_name(request, address + 1, address_size - 1);
-	request->host_size = strlen(request->host);
-	return result;
+	return read_address(p + REQUEST_HEADER_SIZE - 1, &request->destination);
 }
 
 size_t
@@ -155,13 +196,49 @@ wisp_socks5_method_reply(uint8_t p[WISP_SOCKS5_METHOD_REPLY_SIZE], uint8_t metho
 }
 
 size_t
-wisp_socks5_reply(uint8_t p[WISP_SOCKS5_REPLY_MAX], enum wisp_socks5_reply reply)
+wisp_socks5_password_reply(uint8_t p[WISP_SOCKS5_PASSWORD_REPLY_SIZE], bool good)
 {
-	const size_t n = REQUEST_HEADER_SIZE + IPV4_SIZE + PORT_SIZE;
+	p[0] = PASSWORD_VERSION;
+	p[1] = good ? 0 : 1;
+	return WISP_SOCKS5_PASSWORD_REPLY_SIZE;
+}
 
-	memset(p, 0, n);
+size_t
+wisp_socks5_reply(
+	uint8_t p[WISP_SOCKS5_REPLY_MAX], enum wisp_socks5_reply reply, const struct wisp_socks5_address *address)
+{
+	static const uint8_t any[IPV4_SIZE];
+	static const struct wisp_socks5_address none = {any, sizeof any, 0};
+
+	if (address == NULL)
+		address = &none;
 	p[0] = WISP_SOCKS5_VERSION;
 	p[1] = (uint8_t)reply;
-	p[3] = ADDRESS_IPV4;
-	return n;
+	p[2] = 0;
+	p[3] = address->size == IPV6_SIZE ? ADDRESS_IPV6 : ADDRESS_IPV4;
+	memcpy(p + REQUEST_HEADER_SIZE, address->bytes, address->size);
+	store_be16(p + REQUEST_HEADER_SIZE + address->size, address->port);
+	return REQUEST_HEADER_SIZE + address->size + PORT_SIZE;
+}
+
+bool
+wisp_socks5_datagram_decode(const uint8_t *p, size_t n, struct wisp_socks5_datagram *datagram)
+{
+	const uint8_t *address = p + DATAGRAM_HEADER_SIZE;
+
+	if (n < DATAGRAM_HEADER_SIZE + 2 || !is_address_type(address[0]))
+		return false;
+	datagram->fragment = p[2];
+	datagram->address = address;
+	datagram->address_size = address_size(address);
+	datagram->header_size = DATAGRAM_HEADER_SIZE + datagram->address_size;
+	return n >= datagram->header_size && read_address(address, &datagram->destination) == WISP_SOCKS5_OK;
+}
+
+size_t
+wisp_socks5_datagram_encode(uint8_t p[WISP_SOCKS5_DATAGRAM_HEADER_MAX], const uint8_t *address, size_t address_size)
+{
+	memset(p, 0, DATAGRAM_HEADER_SIZE);
+	memcpy(p + DATAGRAM_HEADER_SIZE, address, address_size);
+	return DATAGRAM_HEADER_SIZE + address_size;
 }

@@ -70,7 +70,7 @@ wire_send(struct wire *wire, struct wisp_session *session, struct lws *wsi, enum
 			wire->chunk_size = CHUNK_MIN;
 			return WIRE_BLOCKED;
 		}
-		n = wisp_session_pull(session, buffer + LWS_PRE, wire->chunk_size, clock_now_ms());
+		n = wisp_session_pull(session, buffer + LWS_PRE, WIRE_BUFFER_SIZE, wire->chunk_size, clock_now_ms());
 		if (n == 0)
 			return WIRE_DONE;
 		if (lws_write(wsi, buffer + LWS_PRE, n, protocol) < (int)n)

@@ -71,6 +71,7 @@ check(struct settings *settings)
 		return false;
 	}
 	options->version = settings->version == 0 ? 2 : 1;
+	options->wisp.credit = (uint32_t)options->buffer_packets;
 	log_set_level(LOG_LEVEL_INFO + settings->verbosity);
 	raise_descriptor_limit();
 	return true;

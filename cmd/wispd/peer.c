@@ -134,8 +134,7 @@ start_session(struct peer *peer, const struct wisp_upgrade_request *request)
 	const struct server_options *options = peer->server->options;
 	const uint8_t version = request->has_protocol ? options->version : 1;
 
-	peer->session = wisp_session_new_server(
-		version, (uint32_t)options->buffer_packets, MAX_STREAMS, session_callbacks(), peer);
+	peer->session = wisp_session_new_server(&options->wisp, version, MAX_STREAMS, session_callbacks(), peer);
 	if (peer->session == NULL) {
 		begin_closing(peer);
 		return;

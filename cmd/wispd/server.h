@@ -12,6 +12,8 @@
 
 #include <sys/queue.h>
 
+#include <wisp/handshake.h>
+
 #include "options.h"
 #include "policy.h"
 
@@ -23,6 +25,7 @@ struct server_options {
 	struct policy policy;
 	uint8_t version; /* the highest */
 	size_t buffer_packets;
+	struct wisp_server_options wisp; /* made from the others */
 };
 
 struct peer;

@@ -180,7 +180,7 @@ refuse(struct client *client, enum wisp_socks5_reply code)
 {
 	uint8_t reply[WISP_SOCKS5_REPLY_MAX];
 
-	if (relay_write(&client->relay, reply, wisp_socks5_reply(reply, code)))
+	if (relay_write(&client->relay, reply, wisp_socks5_reply(reply, code, NULL)))
 		leave(client);
 	else
 		lose(client);
@@ -289,9 +289,9 @@ client_connect(struct client *client)
 	const struct wisp_socks5_request *request = &client->handshake->request;
 	const struct wisp_destination destination = {
 		.type = WISP_TCP,
-		.port = request->port,
-		.host = request->host,
-		.host_size = request->host_size,
+		.port = request->destination.port,
+		.host = request->destination.host,
+		.host_size = request->destination.host_size,
 	};
 	uint8_t reply[WISP_SOCKS5_REPLY_MAX];
 	char text[ADDRESS_JOINED_SIZE];
@@ -307,9 +307,9 @@ client_connect(struct client *client)
 		return;
 	}
 	log_debug("stream %u: CONNECT to %s", wisp_stream_id(client->stream),
-		address_join(request->host, request->port, text));
+		address_join(request->destination.host, request->destination.port, text));
 	client->state = CLIENT_OPEN;
-	if (!relay_write(&client->relay, reply, wisp_socks5_reply(reply, WISP_SOCKS5_SUCCEEDED))) {
+	if (!relay_write(&client->relay, reply, wisp_socks5_reply(reply, WISP_SOCKS5_SUCCEEDED, NULL))) {
 		lose(client);
 		return;
 	}

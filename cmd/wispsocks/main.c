@@ -85,7 +85,7 @@ check(struct settings *settings, const char *url_text)
 		options_complain(&program, "'%s': %s", url_text, wrong);
 		return false;
 	}
-	settings->bridge.tunnel.versions = versions[settings->versions];
+	settings->bridge.tunnel.wisp.versions = versions[settings->versions];
 	log_set_level(LOG_LEVEL_INFO + settings->verbosity);
 	if (settings->bridge.max_clients + OWN_DESCRIPTORS > descriptors) {
 		settings->bridge.max_clients = descriptors > 2 * OWN_DESCRIPTORS ? descriptors - OWN_DESCRIPTORS : 1;

@@ -219,7 +219,7 @@ on_failure(struct tunnel *tunnel)
 static int
 append_headers(struct tunnel *tunnel, unsigned char **p, size_t room)
 {
-	const bool v2 = tunnel->options->versions != WISP_VERSION_1;
+	const bool v2 = tunnel->options->wisp.versions != WISP_VERSION_1;
 	const int n = snprintf((char *)*p, room,
 		"Upgrade: websocket\r\n"
 		"Connection: Upgrade\r\n"
@@ -300,7 +300,7 @@ check_response(struct tunnel *tunnel, struct lws *wsi)
 		return false;
 	}
 	if (lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL) > 0 &&
-		(tunnel->options->versions == WISP_VERSION_1 ||
+		(tunnel->options->wisp.versions == WISP_VERSION_1 ||
 			strcmp(header(wsi, WSI_TOKEN_PROTOCOL, text, sizeof text), PROTOCOL) != 0)) {
 		fail(tunnel, FAILURE_LASTING, "the server chose a subprotocol that was not offered");
 		return false;
@@ -327,7 +327,7 @@ judge_connection_error(struct tunnel *tunnel, const char *text)
 static bool
 start_session(struct tunnel *tunnel)
 {
-	tunnel->session = wisp_session_new_client(tunnel->options->versions, &tunnel->session_callbacks, tunnel);
+	tunnel->session = wisp_session_new_client(&tunnel->options->wisp, &tunnel->session_callbacks, tunnel);
 	if (tunnel->session == NULL) {
 		fail(tunnel, FAILURE_PASSING, "out of memory");
 		return false;

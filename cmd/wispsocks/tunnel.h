@@ -18,7 +18,7 @@ struct tunnel;
 
 struct tunnel_options {
 	struct url url;
-	enum wisp_versions versions;
+	struct wisp_client_options wisp;
 	const char *cacert; /* NULL for the system's */
 	bool insecure;
 	uint64_t ping_interval_ms;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include <wisp/export.h>
+#include <wisp/key.h>
 #include <wisp/packet.h>
 
 #ifdef __cplusplus
@@ -42,11 +43,42 @@ WISP_API bool wisp_extension_next(const uint8_t **p, size_t *n, struct wisp_exte
 /* Append an extension at p. Returns its size, which is WISP_EXTENSION_HEADER_SIZE and that of its data. */
 WISP_API size_t wisp_extension_write(uint8_t *p, const struct wisp_extension *extension);
 
-/* Which protocol versions a side speaks. */
+/* The longest texts that INFO carries. */
+#define WISP_USER_MAX 255
+#define WISP_PASSWORD_MAX 1024
+#define WISP_MOTD_MAX 2048
+
+/* What a server has its clients sign. */
+#define WISP_CHALLENGE_SIZE 64
+
+/* Which protocol versions a client speaks. */
 enum wisp_versions {
 	WISP_VERSION_1 = 1,
 	WISP_VERSION_2 = 2,
-	WISP_VERSION_AUTO = 0, /* client: asks for 2 and takes 1 */
+	WISP_VERSION_AUTO = 0, /* asks for 2 and takes 1 */
+};
+
+/* What a client wants, and what it has to show. Whatever is pointed to must outlive the handshake. */
+struct wisp_client_options {
+	enum wisp_versions versions;
+	bool udp;                   /* use UDP, where the server has it */
+	bool confirm;               /* have the server confirm streams, where it can */
+	bool trusted;               /* it is certain who the server is: credentials may be sent */
+	const char *user;           /* NULL for none; at most WISP_USER_MAX bytes */
+	const char *password;       /* at most WISP_PASSWORD_MAX bytes */
+	const struct wisp_key *key; /* NULL for none */
+};
+
+/* What a server offers, and whom it lets in. Whatever is pointed to must outlive the handshake. */
+struct wisp_server_options {
+	uint32_t credit; /* DATA packets that it buffers for a stream, 1 or more */
+	bool udp;
+	const char *motd; /* NULL for none; at most WISP_MOTD_MAX bytes, in UTF-8 */
+	/* Each is NULL when clients are not asked for it. When they are asked for both, either will do. */
+	bool (*check_password)(
+		void *arg, const char *user, size_t user_size, const char *password, size_t password_size);
+	const struct wisp_public_key *(*find_key)(void *arg, const uint8_t hash[WISP_KEY_HASH_SIZE]);
+	void *arg;
 };
 
 enum wisp_handshake_state {
@@ -57,28 +89,53 @@ enum wisp_handshake_state {
 	WISP_HANDSHAKE_FAILED,
 };
 
-struct wisp_handshake {
-	enum wisp_handshake_state state;
-	bool server;
-	bool send_info;
-	bool send_credit;
-	enum wisp_versions versions;
-	uint8_t version; /* agreed: 1 or 2; valid when DONE */
-	uint32_t credit; /* what every TCP stream starts with; valid when DONE */
-	uint8_t reason;  /* FAILED: the reason in the other side's CLOSE, or 0 */
-	const char *error;
+/* What a client shows. */
+enum wisp_credentials {
+	WISP_CREDENTIALS_NONE,
+	WISP_CREDENTIALS_PASSWORD,
+	WISP_CREDENTIALS_KEY,
 };
 
-WISP_API void wisp_handshake_init_client(struct wisp_handshake *handshake, enum wisp_versions versions);
+struct wisp_handshake {
+	enum wisp_handshake_state state;
+	const struct wisp_client_options *client; /* NULL on the server's side */
+	const struct wisp_server_options *server; /* NULL on the client's side */
+	bool send_info;
+	bool send_credit;
+	bool send_close;
+	uint8_t close_reason; /* to be sent */
+
+	uint8_t version;   /* agreed: 1 or 2; valid when DONE */
+	uint32_t credit;   /* what every TCP stream starts with; valid when DONE */
+	bool udp;          /* UDP may be used; valid when DONE */
+	bool confirmation; /* streams are confirmed; valid when DONE */
+
+	uint8_t reason;    /* FAILED: the reason in a CLOSE, the other side's or ours, that says what is wrong, or 0 */
+	const char *error; /* FAILED: a text without a final full stop */
+
+	enum wisp_credentials credentials; /* that the client shows, or has shown */
+	bool withheld;                     /* client: it did not show them, since the server is not trusted */
+	bool motd_offered;
+	const uint8_t *motd; /* client: valid until wisp_handshake_receive() returns; NULL when there is none */
+	size_t motd_size;
+	uint8_t challenge[WISP_CHALLENGE_SIZE];     /* server */
+	uint8_t signature[WISP_KEY_SIGNATURE_SIZE]; /* client */
+};
+
+WISP_API void wisp_handshake_init_client(struct wisp_handshake *handshake, const struct wisp_client_options *options);
 
 /* `version` is 1 for a client that sent no Sec-WebSocket-Protocol, whatever the server speaks. */
-WISP_API void wisp_handshake_init_server(struct wisp_handshake *handshake, uint8_t version, uint32_t credit);
+WISP_API void wisp_handshake_init_server(
+	struct wisp_handshake *handshake, const struct wisp_server_options *options, uint8_t version);
 
 /* Take a packet that arrived before the handshake was DONE. Look at the state afterwards. */
 WISP_API void wisp_handshake_receive(struct wisp_handshake *handshake, const struct wisp_packet *packet);
 
 /* The longest packet that wisp_handshake_send() writes. */
-#define WISP_HANDSHAKE_PACKET_MAX 256
+#define WISP_HANDSHAKE_PACKET_MAX 4000
+
+/* Whether there is something to send. */
+WISP_API bool wisp_handshake_pending(const struct wisp_handshake *handshake);
 
 /* Write the next packet that the handshake has to send to p. Returns its size, 0 when there is none. */
 WISP_API size_t wisp_handshake_send(struct wisp_handshake *handshake, uint8_t p[WISP_HANDSHAKE_PACKET_MAX]);

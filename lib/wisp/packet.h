@@ -80,7 +80,8 @@ WISP_API size_t wisp_packet_close(uint8_t *p, uint32_t stream_id, uint8_t reason
 struct wisp_packet {
 	enum wisp_packet_type type;
 	uint32_t stream_id;
-	bool last;     /* DATA: the packet ends with this piece */
+	bool first;    /* DATA: the packet begins with this piece */
+	bool last;     /* DATA: it ends with this piece */
 	uint8_t *data; /* DATA and INFO: the payload; valid until the input or the decoder changes */
 	size_t size;
 	struct wisp_destination destination; /* CONNECT; host_size may be out of range, which is the stream's error */
@@ -91,6 +92,7 @@ struct wisp_packet {
 struct wisp_packet_decoder {
 	const char *error;
 	size_t gathered; /* bytes of header and payload gathered in `buffer` */
+	bool begun;      /* a piece of DATA has been handed out */
 	uint8_t buffer[WISP_PACKET_HEADER_SIZE + WISP_PAYLOAD_MAX];
 };
 

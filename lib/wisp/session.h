@@ -30,19 +30,28 @@ struct wisp_session_callbacks {
 	void (*ready)(void *session_arg);
 	/* There is something to pull, after a time when there was nothing. */
 	void (*wake)(void *session_arg);
+	/* Client: the server's message of the day, n bytes of who knows what. May be NULL. */
+	void (*motd)(void *session_arg, const uint8_t *p, size_t n);
+	/* The other side answered the last wisp_session_ping(). May be NULL. */
+	void (*pong)(void *session_arg);
 	/* Server: a client opens a stream. Give it an argument with wisp_stream_set_arg(), or close it. */
 	void (*open)(void *session_arg, struct wisp_stream *stream, const struct wisp_destination *destination);
 
 	/* The callbacks below are for streams that have an argument. */
 
-	/* n bytes arrived for the stream; `last` says that a packet ends with them. They are valid during the call. */
+	/*
+	 * n bytes arrived for the stream; `last` says that a packet ends with them. They are valid during the call. For
+	 * a UDP stream they are one datagram, and `last` is true.
+	 */
 	void (*data)(void *stream_arg, uint8_t *p, size_t n, bool last);
 	/* The stream is over: the other side closed it, with this reason. The stream is gone when this returns. */
 	void (*closed)(void *stream_arg, uint8_t reason);
-	/* Read up to n bytes of the stream's data into p. 0 means none for now; say wisp_stream_ready() when there is.
+	/*
+	 * Read up to n bytes of the stream's data into p. 0 means none for now; say wisp_stream_ready() when there is.
+	 * For a UDP stream they are one datagram: WISP_EMPTY_DATAGRAM stands for one without any bytes.
 	 */
 	size_t (*read)(void *stream_arg, uint8_t *p, size_t n);
-	/* How many bytes a read would find, as far as is known. */
+	/* How many bytes a read would find, as far as is known: for a UDP stream, those of the next datagram. */
 	size_t (*available)(void *stream_arg);
 	/* Client: the server confirmed that the stream is open, or said again how much it takes. May be NULL. */
 	void (*granted)(void *stream_arg);
@@ -51,24 +60,32 @@ struct wisp_session_callbacks {
 /* The longest payload of the DATA packets that are sent: with its header, a packet's length still fits in 16 bits. */
 #define WISP_DATA_MAX (65535 - WISP_PACKET_HEADER_SIZE)
 
+/* What `read` returns for a datagram of no bytes. */
+#define WISP_EMPTY_DATAGRAM SIZE_MAX
+
+/* The longest datagram: a longer one that arrives is dropped. */
+#define WISP_DATAGRAM_MAX 65535
+
 /* A pull with less room than this yields nothing. */
 #define WISP_PULL_MIN 1024
+
+/* A pull with this much room can take anything that there is to send: the longest datagram, or a handshake's packet. */
+#define WISP_PULL_ROOM (WISP_DATAGRAM_MAX + WISP_PACKET_HEADER_SIZE + WISP_FRAME_HEADER_MAX)
 
 /* How long a stream that is short of credit gathers data before it sends a small packet all the same. */
 #define WISP_GATHER_MS 20
 
-/*
- * A session for the client's end. NULL without memory. `callbacks` must outlive the session.
- */
+/* A session for the client's end. NULL without memory. `options` and `callbacks` must outlive the session. */
 WISP_API struct wisp_session *wisp_session_new_client(
-	enum wisp_versions versions, const struct wisp_session_callbacks *callbacks, void *arg);
+	const struct wisp_client_options *options, const struct wisp_session_callbacks *callbacks, void *arg);
 
 /*
- * A session for the server's end. `credit` is how many DATA packets it buffers for a stream, 1 or more; `max_streams`
- * how many streams may be open at once: more are refused with THROTTLED.
+ * A session for the server's end, as above. `version` is what this client gets; `max_streams` how many streams may be
+ * open at once: more are refused with THROTTLED. The session may have an error right away, when clients have to show
+ * credentials and this one cannot.
  */
-WISP_API struct wisp_session *wisp_session_new_server(uint8_t version, uint32_t credit, size_t max_streams,
-	const struct wisp_session_callbacks *callbacks, void *arg);
+WISP_API struct wisp_session *wisp_session_new_server(const struct wisp_server_options *options, uint8_t version,
+	size_t max_streams, const struct wisp_session_callbacks *callbacks, void *arg);
 
 /* End the session. Each stream that has an argument is told `closed` with NETWORK_ERROR first. NULL is allowed. */
 WISP_API void wisp_session_free(struct wisp_session *session);
@@ -83,17 +100,18 @@ WISP_API bool wisp_session_feed(struct wisp_session *session, uint8_t *p, size_t
 /* Why the connection is over: a text without a final full stop. NULL as long as it is not. */
 WISP_API const char *wisp_session_error(const struct wisp_session *session);
 
-/* The reason with which the other side refused the handshake, or 0. */
-WISP_API uint8_t wisp_session_refusal(const struct wisp_session *session);
+/* How the handshake went: what was agreed on, and why it failed if it did. */
+WISP_API const struct wisp_handshake *wisp_session_handshake(const struct wisp_session *session);
 
 /* The status code of the other side's close frame, or 0 when none came. */
 WISP_API unsigned wisp_session_close_status(const struct wisp_session *session);
 
 /*
- * Write up to n bytes to send to p. Returns how many; 0 when there is nothing to send, or n is below WISP_PULL_MIN.
- * `now_ms` is any clock that does not go back.
+ * Write what there is to send to p, where there is room for n bytes. Nothing more is begun once `goal` bytes, at most
+ * n, have been written, and TCP streams keep to it. Returns how many bytes were written; 0 when there is nothing to
+ * send, or n or `goal` is below WISP_PULL_MIN. `now_ms` is any clock that does not go back.
  */
-WISP_API size_t wisp_session_pull(struct wisp_session *session, uint8_t *p, size_t n, uint64_t now_ms);
+WISP_API size_t wisp_session_pull(struct wisp_session *session, uint8_t *p, size_t n, size_t goal, uint64_t now_ms);
 
 /* Whether a pull could give something. */
 WISP_API bool wisp_session_pending(const struct wisp_session *session);
@@ -107,15 +125,15 @@ WISP_API unsigned wisp_session_version(const struct wisp_session *session);
 /* How many streams there are, with those whose CLOSE has yet to be pulled. */
 WISP_API size_t wisp_session_stream_count(const struct wisp_session *session);
 
-/* Send a WebSocket ping with the next pull. */
+/* Send a WebSocket ping with the next pull. `pong` is called for the answer to the last one only. */
 WISP_API void wisp_session_ping(struct wisp_session *session);
 
 /* End the WebSocket with this status: the next pull gives the close frame, and nothing else comes after it. */
 WISP_API void wisp_session_shutdown(struct wisp_session *session, enum wisp_ws_status status);
 
 /*
- * Client: open a stream. CONNECT leaves with the next pull, and DATA right behind it. NULL without memory, or when the
- * handshake is not done.
+ * Client: open a stream. CONNECT leaves with the next pull, and DATA right behind it. NULL without memory, when the
+ * handshake is not done, or when the stream is UDP and the server has none.
  */
 WISP_API struct wisp_stream *wisp_stream_open(
 	struct wisp_session *session, const struct wisp_destination *destination, void *stream_arg);
@@ -137,6 +155,9 @@ WISP_API void wisp_stream_close(struct wisp_stream *stream, uint8_t reason);
  * called after each change, at the latest when the callback `data` returns.
  */
 WISP_API void wisp_stream_set_backlog(struct wisp_stream *stream, size_t bytes);
+
+/* Server: the stream's connection stands. The client is told, if it wants to know. */
+WISP_API void wisp_stream_confirm(struct wisp_stream *stream);
 
 /* The id that stands in the stream's packets. */
 WISP_API uint32_t wisp_stream_id(const struct wisp_stream *stream);

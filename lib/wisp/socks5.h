@@ -1,6 +1,7 @@
 /*
- * SOCKS5 messages (RFC 1928) from the server's side. Each decoder says how many bytes a message takes as soon as that
- * can be told, so that a caller never has to read past its end: what follows belongs to the connection.
+ * SOCKS5 messages (RFC 1928, and RFC 1929 for passwords) from the server's side. Each decoder says how many bytes a
+ * message takes as soon as that can be told, so that a caller never has to read past its end: what follows belongs to
+ * the connection.
  */
 #ifndef WISP_SOCKS5_H
 #define WISP_SOCKS5_H
@@ -17,12 +18,16 @@ extern "C" {
 
 #define WISP_SOCKS5_VERSION 5
 #define WISP_SOCKS5_METHOD_NONE 0x00
+#define WISP_SOCKS5_METHOD_PASSWORD 0x02
 #define WISP_SOCKS5_METHOD_UNACCEPTABLE 0xff
 
-/* The longest greeting or request. */
-#define WISP_SOCKS5_MESSAGE_MAX 262
+/* The longest greeting, password or request. */
+#define WISP_SOCKS5_MESSAGE_MAX 513
 #define WISP_SOCKS5_METHOD_REPLY_SIZE 2
+#define WISP_SOCKS5_PASSWORD_REPLY_SIZE 2
 #define WISP_SOCKS5_REPLY_MAX 22
+/* The longest header of a UDP datagram. */
+#define WISP_SOCKS5_DATAGRAM_HEADER_MAX 262
 /* The longest destination as text, with the final NUL. */
 #define WISP_SOCKS5_HOST_SIZE 256
 
@@ -51,12 +56,42 @@ struct wisp_socks5_greeting {
 	size_t method_count;
 };
 
-/* The client's request (section 4). */
-struct wisp_socks5_request {
-	uint8_t command; /* an enum wisp_socks5_command, or anything else */
+/* A user name and a password (RFC 1929 section 2), which point into the decoded bytes and are not terminated. */
+struct wisp_socks5_password {
+	const char *user;
+	size_t user_size;
+	const char *password;
+	size_t password_size;
+};
+
+/* A destination as a client names it. */
+struct wisp_socks5_destination {
 	uint16_t port;
 	char host[WISP_SOCKS5_HOST_SIZE]; /* the name as it came, or the address as text; terminated */
 	size_t host_size;                 /* without the NUL */
+};
+
+/* The client's request (section 4). */
+struct wisp_socks5_request {
+	uint8_t command; /* an enum wisp_socks5_command, or anything else */
+	struct wisp_socks5_destination destination;
+};
+
+/* The header of a UDP datagram (section 7). */
+struct wisp_socks5_datagram {
+	uint8_t fragment; /* 0 for a datagram that is whole */
+	struct wisp_socks5_destination destination;
+	/* The destination as it stands in the header, which points into the decoded bytes. */
+	const uint8_t *address;
+	size_t address_size;
+	size_t header_size; /* the payload follows */
+};
+
+/* An IPv4 or IPv6 address and a port, to tell a client. */
+struct wisp_socks5_address {
+	const uint8_t *bytes; /* in network order */
+	size_t size;          /* 4 or 16 */
+	uint16_t port;
 };
 
 enum wisp_socks5_result {
@@ -70,6 +105,8 @@ enum wisp_socks5_result {
 /* Read a message from the n bytes at p. The results are as above. */
 WISP_API enum wisp_socks5_result wisp_socks5_greeting_decode(
 	const uint8_t *p, size_t n, size_t *need, struct wisp_socks5_greeting *greeting);
+WISP_API enum wisp_socks5_result wisp_socks5_password_decode(
+	const uint8_t *p, size_t n, size_t *need, struct wisp_socks5_password *password);
 WISP_API enum wisp_socks5_result wisp_socks5_request_decode(
 	const uint8_t *p, size_t n, size_t *need, struct wisp_socks5_request *request);
 
@@ -79,8 +116,22 @@ WISP_API bool wisp_socks5_offers(const struct wisp_socks5_greeting *greeting, ui
 /* Write the answer to a greeting. Returns its size. */
 WISP_API size_t wisp_socks5_method_reply(uint8_t p[WISP_SOCKS5_METHOD_REPLY_SIZE], uint8_t method);
 
-/* Write a reply without an address (0.0.0.0, port 0): a tunnel has none to tell. Returns its size. */
-WISP_API size_t wisp_socks5_reply(uint8_t p[WISP_SOCKS5_REPLY_MAX], enum wisp_socks5_reply reply);
+/* Write the answer to a password (RFC 1929 section 2). Returns its size. */
+WISP_API size_t wisp_socks5_password_reply(uint8_t p[WISP_SOCKS5_PASSWORD_REPLY_SIZE], bool good);
+
+/* Write a reply. `address` is NULL where there is none to tell (0.0.0.0, port 0). Returns its size. */
+WISP_API size_t wisp_socks5_reply(
+	uint8_t p[WISP_SOCKS5_REPLY_MAX], enum wisp_socks5_reply reply, const struct wisp_socks5_address *address);
+
+/* Read the header of a datagram of n bytes. Returns false when it has none that can be read. */
+WISP_API bool wisp_socks5_datagram_decode(const uint8_t *p, size_t n, struct wisp_socks5_datagram *datagram);
+
+/*
+ * Write the header of an answer, with its source as it stood in the header of what was asked. Returns its size, which
+ * is 3 more than the address's.
+ */
+WISP_API size_t wisp_socks5_datagram_encode(
+	uint8_t p[WISP_SOCKS5_DATAGRAM_HEADER_MAX], const uint8_t *address, size_t address_size);
 
 #ifdef __cplusplus
 }

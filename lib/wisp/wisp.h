@@ -4,6 +4,7 @@
 
 #include <wisp/frame.h>
 #include <wisp/handshake.h>
+#include <wisp/key.h>
 #include <wisp/packet.h>
 #include <wisp/session.h>
 #include <wisp/socks5.h>

@@ -18,6 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 struct slot {
 	struct fuzz *fuzz;
 	struct wisp_stream *stream; /* NULL when there is none */
+	bool datagrams;
 };
 
 struct fuzz {
@@ -25,6 +26,8 @@ struct fuzz {
 	size_t n;
 	bool client;
 	uint64_t now_ms;
+	struct wisp_client_options client_options;
+	struct wisp_server_options server_options;
 	struct wisp_session *session;
 	struct slot slots[SLOTS];
 	struct wire wire;
@@ -86,8 +89,10 @@ open_stream(struct fuzz *fuzz)
 		.host_size = take(fuzz) + take(fuzz) % 2,
 	};
 
-	if (slot != NULL && fuzz->client)
-		slot->stream = wisp_stream_open(fuzz->session, &destination, slot);
+	if (slot == NULL || !fuzz->client)
+		return;
+	slot->datagrams = destination.type == WISP_UDP;
+	slot->stream = wisp_stream_open(fuzz->session, &destination, slot);
 }
 
 /* Something that any callback may do, too. */
@@ -164,6 +169,7 @@ on_open(void *arg, struct wisp_stream *stream, const struct wisp_destination *de
 		return;
 	}
 	slot->stream = stream;
+	slot->datagrams = destination->type == WISP_UDP;
 	wisp_stream_set_arg(stream, slot);
 	act_in_callback(fuzz);
 }
@@ -182,8 +188,9 @@ on_data(void *arg, uint8_t *p, size_t n, bool last)
 {
 	struct slot *const slot = live_slot(arg);
 
-	(void)last;
-	memset(p, 0xd1, n); /* it is ours during the call */
+	must(!slot->datagrams || (last && n <= WISP_DATAGRAM_MAX));
+	if (n > 0)
+		memset(p, 0xd1, n); /* it is ours during the call */
 	act_in_callback(slot->fuzz);
 }
 
@@ -212,6 +219,8 @@ on_read(void *arg, uint8_t *p, size_t n)
 	if (size > n)
 		size = n;
 	memset(p, 0xd2, n);
+	if (slot->datagrams && size == 0 && n % 2)
+		size = WISP_EMPTY_DATAGRAM;
 	act_in_callback(slot->fuzz);
 	return size;
 }
@@ -232,7 +241,34 @@ on_granted(void *arg)
 	act_in_callback(live_slot(arg)->fuzz);
 }
 
+static void
+on_motd(void *arg, const uint8_t *p, size_t n)
+{
+	uint8_t *const copy = exact_copy(p, n); /* all of it can be read */
+
+	(void)arg;
+	free(copy);
+}
+
+static bool
+check_password(void *arg, const char *user, size_t user_size, const char *password, size_t password_size)
+{
+	(void)arg;
+	return user_size > 0 && user[0] == 'u' && password_size > 0 && password[0] == 'p';
+}
+
+static const struct wisp_public_key *
+find_key(void *arg, const uint8_t hash[WISP_KEY_HASH_SIZE])
+{
+	static const struct wisp_public_key key;
+
+	(void)arg;
+	return hash[0] % 2 ? &key : NULL;
+}
+
 static const struct wisp_session_callbacks callbacks = {
+	.motd = on_motd,
+	.pong = on_ready,
 	.ready = on_ready,
 	.wake = on_wake,
 	.open = on_open,
@@ -325,7 +361,7 @@ pull(struct fuzz *fuzz)
 	size_t got;
 
 	must(p != NULL);
-	got = wisp_session_pull(fuzz->session, p, n, fuzz->now_ms);
+	got = wisp_session_pull(fuzz->session, p, n, n, fuzz->now_ms);
 	must(got <= n);
 	must(got == 0 || n >= WISP_PULL_MIN);
 	must(got == 0 || pending || (deadline_ms != 0 && deadline_ms <= fuzz->now_ms));
@@ -344,13 +380,28 @@ set_up(struct fuzz *fuzz)
 	const unsigned credit = take(fuzz), streams = take(fuzz);
 
 	fuzz->client = kind % 2;
+	fuzz->client_options = (struct wisp_client_options){
+		.versions = (enum wisp_versions)(kind / 2 % 3),
+		.udp = kind & 0x10,
+		.confirm = kind & 0x20,
+		.trusted = kind & 0x40,
+		.user = kind & 0x08 ? "user" : NULL,
+		.password = "password",
+	};
+	fuzz->server_options = (struct wisp_server_options){
+		.credit = 1 + credit,
+		.udp = kind & 0x10,
+		.motd = kind & 0x20 ? "hello" : NULL,
+		.check_password = kind & 0x40 ? check_password : NULL,
+		.find_key = kind & 0x80 ? find_key : NULL,
+	};
 	for (size_t i = 0; i < SLOTS; i++)
 		fuzz->slots[i].fuzz = fuzz;
 	if (fuzz->client)
-		fuzz->session = wisp_session_new_client((enum wisp_versions)(kind / 2 % 3), &callbacks, fuzz);
+		fuzz->session = wisp_session_new_client(&fuzz->client_options, &callbacks, fuzz);
 	else
-		fuzz->session =
-			wisp_session_new_server(1 + kind / 2 % 2, 1 + credit, 1 + streams % 10, &callbacks, fuzz);
+		fuzz->session = wisp_session_new_server(
+			&fuzz->server_options, 1 + kind / 2 % 2, 1 + streams % 10, &callbacks, fuzz);
 	must(fuzz->session != NULL);
 	wire_init(&fuzz->wire, fuzz->client);
 	/* Most sessions should get past their handshake. */

@@ -135,9 +135,29 @@ on_granted(void *arg)
 	call_hook(stream, PEER_GRANTED);
 }
 
+static void
+on_motd(void *arg, const uint8_t *p, size_t n)
+{
+	struct peer *const peer = arg;
+
+	buffer_printf(&peer->events, "motd ");
+	buffer_put_escaped(&peer->events, p, n);
+	buffer_printf(&peer->events, "\n");
+}
+
+static void
+on_pong(void *arg)
+{
+	struct peer *const peer = arg;
+
+	buffer_printf(&peer->events, "pong\n");
+}
+
 static const struct wisp_session_callbacks callbacks = {
 	.ready = on_ready,
 	.wake = on_wake,
+	.motd = on_motd,
+	.pong = on_pong,
 	.open = on_open,
 	.data = on_data,
 	.closed = on_closed,
@@ -161,24 +181,53 @@ peer_new(bool client)
 	return peer;
 }
 
+const struct wisp_client_options peer_client_options = {.udp = true, .confirm = true, .trusted = true};
+const struct wisp_server_options peer_server_options = {.udp = true, .credit = PEER_CREDIT};
+
 struct peer *
-peer_new_client(enum wisp_versions versions)
+peer_new_client_with(const struct wisp_client_options *options)
 {
 	struct peer *const peer = peer_new(true);
 
-	peer->session = wisp_session_new_client(versions, &callbacks, peer);
+	peer->client_options = *options;
+	peer->session = wisp_session_new_client(&peer->client_options, &callbacks, peer);
 	assert_non_null(peer->session);
 	return peer;
 }
 
 struct peer *
-peer_new_server(uint8_t version, uint32_t credit, size_t max_streams)
+peer_new_client(enum wisp_versions versions)
+{
+	struct wisp_client_options options = peer_client_options;
+
+	options.versions = versions;
+	return peer_new_client_with(&options);
+}
+
+static struct peer *
+new_server(const struct wisp_server_options *options, uint8_t version, size_t max_streams)
 {
 	struct peer *const peer = peer_new(false);
 
-	peer->session = wisp_session_new_server(version, credit, max_streams, &callbacks, peer);
+	peer->server_options = *options;
+	peer->session = wisp_session_new_server(&peer->server_options, version, max_streams, &callbacks, peer);
 	assert_non_null(peer->session);
 	return peer;
+}
+
+struct peer *
+peer_new_server_with(const struct wisp_server_options *options, uint8_t version)
+{
+	return new_server(options, version, 10);
+}
+
+struct peer *
+peer_new_server(uint8_t version, uint32_t credit, size_t max_streams)
+{
+	struct wisp_server_options options = peer_server_options;
+
+	options.credit = credit;
+	return new_server(&options, version, max_streams);
 }
 
 struct peer *
@@ -313,7 +362,7 @@ peer_pull(struct peer *peer, size_t n)
 	size_t got;
 
 	assert_non_null(p);
-	got = wisp_session_pull(peer->session, p, n, peer->now_ms);
+	got = wisp_session_pull(peer->session, p, n, n, peer->now_ms);
 	assert_true(got <= n);
 	buffer_clear(&peer->sent);
 	buffer_put(&peer->sent, p, got);

@@ -41,7 +41,8 @@ struct peer {
 	bool client;
 	uint64_t now_ms;
 	struct peer_streams streams; /* all that there ever were */
-	struct buffer events;        /* "ready", "open 1 tcp host 80", "granted 1", "closed 1 0x02", a line each */
+	struct buffer events; /* "ready", "open 1 tcp host 80", "granted 1", "closed 1 0x02", "motd hello", "pong", a
+				 line each */
 	unsigned wakes;
 	unsigned reads;
 	struct wire wire;   /* what it has sent */
@@ -49,13 +50,21 @@ struct peer {
 	/* Called in each callback of a stream, before anything else in `read`, after everything else in the others. */
 	void (*hook)(struct peer_stream *stream, enum peer_event event);
 	void *hook_arg;
+	struct wisp_client_options client_options;
+	struct wisp_server_options server_options;
 };
 
 /* The credit that peer_new_ready() begins with. */
 #define PEER_CREDIT 128
 
+/* The options that most tests use: all that needs no credentials. */
+extern const struct wisp_client_options peer_client_options;
+extern const struct wisp_server_options peer_server_options;
+
 struct peer *peer_new_client(enum wisp_versions versions);
+struct peer *peer_new_client_with(const struct wisp_client_options *options);
 struct peer *peer_new_server(uint8_t version, uint32_t credit, size_t max_streams);
+struct peer *peer_new_server_with(const struct wisp_server_options *options, uint8_t version);
 
 /* A client that has heard a v1 server's credit; a v1 server that has said it. */
 struct peer *peer_new_ready_client(uint32_t credit);

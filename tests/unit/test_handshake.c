@@ -16,6 +16,13 @@ static const char *const state_names[] = {
 	[WISP_HANDSHAKE_FAILED] = "failed",
 };
 
+static const struct wisp_client_options client_options[] = {
+	[WISP_VERSION_AUTO] = {.versions = WISP_VERSION_AUTO, .udp = true, .confirm = true, .trusted = true},
+	[WISP_VERSION_1] = {.versions = WISP_VERSION_1, .udp = true, .confirm = true, .trusted = true},
+	[WISP_VERSION_2] = {.versions = WISP_VERSION_2, .udp = true, .confirm = true, .trusted = true},
+};
+static const struct wisp_server_options server_options = {.credit = 77, .udp = true};
+
 /* Let a side read a packet. */
 static void
 receive(struct wisp_handshake *handshake, const uint8_t *p, size_t n)
@@ -56,6 +63,7 @@ say(struct wisp_handshake *from, struct wisp_handshake *to, struct buffer *log)
 /* ---- both sides ---- */
 
 #define INFO "INFO 0 (\\x02\\x00)\n"
+#define FULL_INFO "INFO 0 (\\x02\\x00\\x01\\x00\\x00\\x00\\x00\\x05\\x00\\x00\\x00\\x00)\n"
 
 static void
 versions_are_agreed_on(void **state)
@@ -70,11 +78,12 @@ versions_are_agreed_on(void **state)
 	} cases[] = {
 		{WISP_VERSION_1, 1, "CONTINUE 0 77\n", "done", 1, NULL},
 		{WISP_VERSION_AUTO, 1, "CONTINUE 0 77\n", "done", 1, NULL},
-		{WISP_VERSION_AUTO, 2, INFO INFO "CONTINUE 0 77\n", "done", 2, NULL},
-		{WISP_VERSION_2, 2, INFO INFO "CONTINUE 0 77\n", "done", 2, NULL},
+		{WISP_VERSION_AUTO, 2, FULL_INFO FULL_INFO "CONTINUE 0 77\n", "done", 2, NULL},
+		{WISP_VERSION_2, 2, FULL_INFO FULL_INFO "CONTINUE 0 77\n", "done", 2, NULL},
 		{WISP_VERSION_2, 1, "CONTINUE 0 77\n", "failed", 0,
 			"the server speaks only Wisp v1 (--wisp 2 was asked for)"},
-		{WISP_VERSION_1, 2, INFO, "failed", 0, "the server speaks Wisp v2 although --wisp 1 was asked for"},
+		{WISP_VERSION_1, 2, FULL_INFO, "failed", 0,
+			"the server speaks Wisp v2 although --wisp 1 was asked for"},
 	};
 
 	(void)state;
@@ -82,8 +91,8 @@ versions_are_agreed_on(void **state)
 		struct wisp_handshake client, server;
 		struct buffer log = {0};
 
-		wisp_handshake_init_client(&client, cases[i].client);
-		wisp_handshake_init_server(&server, cases[i].server, 77);
+		wisp_handshake_init_client(&client, &client_options[cases[i].client]);
+		wisp_handshake_init_server(&server, &server_options, cases[i].server);
 		assert_int_equal(say(&client, &server, &log), 0); /* the client waits */
 		while (say(&server, &client, &log) > 0)
 			say(&client, &server, &log);
@@ -97,6 +106,10 @@ versions_are_agreed_on(void **state)
 			assert_int_equal(server.version, cases[i].version);
 			assert_int_equal(client.version, cases[i].version);
 			assert_int_equal(client.credit, 77);
+			/* UDP has always been there; what is confirmed is new in v2. */
+			assert_true(client.udp && server.udp);
+			assert_int_equal(client.confirmation, cases[i].version == 2);
+			assert_int_equal(server.confirmation, cases[i].version == 2);
 		}
 		buffer_free(&log);
 	}
@@ -170,9 +183,9 @@ packets_have_their_place(void **state)
 		struct wisp_handshake handshake;
 
 		if (h->versions == FROM_CLIENT)
-			wisp_handshake_init_server(&handshake, 2, 128);
+			wisp_handshake_init_server(&handshake, &server_options, 2);
 		else
-			wisp_handshake_init_client(&handshake, (enum wisp_versions)h->versions);
+			wisp_handshake_init_client(&handshake, &client_options[h->versions]);
 		receive(&handshake, h->first, h->first_n);
 		if (h->second != NULL)
 			receive(&handshake, h->second, h->second_n);
@@ -191,7 +204,7 @@ client_that_is_done_still_sends_info(void **state)
 	struct buffer log = {0};
 
 	(void)state;
-	wisp_handshake_init_client(&client, WISP_VERSION_AUTO);
+	wisp_handshake_init_client(&client, &client_options[WISP_VERSION_AUTO]);
 	receive(&client, V2_INFO);
 	receive(&client, BYTES("\x03\x00\x00\x00\x00\x05\x00\x00\x00"));
 	assert_int_equal(client.state, WISP_HANDSHAKE_DONE);
@@ -276,7 +289,7 @@ extension_lengths_have_to_fit(void **state)
 
 		for (int k = 0; k < 4; k++)
 			message[8 + k] = (uint8_t)(sizes[i] >> 8 * k);
-		wisp_handshake_init_client(&handshake, WISP_VERSION_2);
+		wisp_handshake_init_client(&handshake, &client_options[WISP_VERSION_2]);
 		receive(&handshake, message, sizeof message - 1);
 		if (fits) {
 			assert_int_equal(handshake.state, WISP_HANDSHAKE_CREDIT);

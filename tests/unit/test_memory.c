@@ -41,9 +41,9 @@ sessions_need_memory(void **state)
 
 	(void)state;
 	fail_at = 1;
-	assert_null(wisp_session_new_client(WISP_VERSION_AUTO, &callbacks, NULL));
+	assert_null(wisp_session_new_client(&peer_client_options, &callbacks, NULL));
 	fail_at = 1;
-	assert_null(wisp_session_new_server(1, 128, 10, &callbacks, NULL));
+	assert_null(wisp_session_new_server(&peer_server_options, 1, 10, &callbacks, NULL));
 }
 
 static void

@@ -9,6 +9,7 @@
 /* ---- handshake ---- */
 
 #define INFO "INFO 0 (\\x02\\x00)\n"
+#define FULL_INFO "INFO 0 (\\x02\\x00\\x01\\x00\\x00\\x00\\x00\\x05\\x00\\x00\\x00\\x00)\n"
 
 static void
 handshakes_agree_on_a_version(void **state)
@@ -22,8 +23,8 @@ handshakes_agree_on_a_version(void **state)
 	} cases[] = {
 		{WISP_VERSION_1, 1, 1, "", "CONTINUE 0 50\n", ""},
 		{WISP_VERSION_AUTO, 1, 1, "", "CONTINUE 0 50\n", ""},
-		{WISP_VERSION_AUTO, 2, 2, INFO, INFO "CONTINUE 0 50\n", "ready\n"},
-		{WISP_VERSION_2, 2, 2, INFO, INFO "CONTINUE 0 50\n", "ready\n"},
+		{WISP_VERSION_AUTO, 2, 2, FULL_INFO, FULL_INFO "CONTINUE 0 50\n", "ready\n"},
+		{WISP_VERSION_2, 2, 2, FULL_INFO, FULL_INFO "CONTINUE 0 50\n", "ready\n"},
 	};
 
 	(void)state;
@@ -56,7 +57,8 @@ handshake_wakes(void **state)
 	(void)state;
 	assert_true(peer_hear_message(client, BYTES("\x05\x00\x00\x00\x00\x02\x00")));
 	assert_int_equal(client->wakes, 1);
-	assert_string_equal(peer_pull_all(server), INFO);
+	assert_string_equal(peer_pull_all(server), FULL_INFO);
+	assert_string_equal(peer_pull_all(client), INFO);
 	assert_true(peer_hear_message(server, BYTES("\x05\x00\x00\x00\x00\x02\x00")));
 	assert_int_equal(server->wakes, 1);
 	peer_free(client);
@@ -136,7 +138,7 @@ packets_out_of_place_end_the_session(void **state)
 		assert_null(wisp_session_error(peer->session));
 		assert_false(peer_hear_message(peer, endings[i].message, endings[i].n));
 		assert_string_equal(wisp_session_error(peer->session), endings[i].error);
-		assert_int_equal(wisp_session_refusal(peer->session), 0);
+		assert_int_equal(wisp_session_handshake(peer->session)->reason, 0);
 		peer_expect_end(peer, endings[i].says);
 		assert_string_equal(peer_events(peer), "");
 		peer_free(peer);
@@ -227,7 +229,7 @@ refusals_of_the_handshake_end_the_session(void **state)
 
 		assert_false(peer_hear_message(peer, cases[i].p, cases[i].n));
 		assert_string_equal(wisp_session_error(peer->session), cases[i].error);
-		assert_int_equal(wisp_session_refusal(peer->session), cases[i].refusal);
+		assert_int_equal(wisp_session_handshake(peer->session)->reason, cases[i].refusal);
 		peer_expect_end(peer, cases[i].says);
 		assert_string_equal(peer_events(peer), "");
 		peer_free(peer);
@@ -348,8 +350,31 @@ pings_are_sent(void **state)
 	(void)state;
 	wisp_session_ping(peer->session);
 	wisp_session_ping(peer->session);
-	assert_string_equal(peer_pull_all(peer), "PING ()\n");
+	assert_string_equal(peer_pull_all(peer), "PING (\\x01\\x00\\x00\\x00)\n");
 	assert_string_equal(peer_pull_all(peer), "");
+	peer_free(peer);
+}
+
+/* Only the answer to the last ping counts, and only once: it is what a round trip is measured by. */
+static void
+pongs_are_told(void **state)
+{
+	struct peer *const peer = peer_new_client(WISP_VERSION_AUTO);
+
+	(void)state;
+	assert_true(peer_hear_frame(peer, WISP_OPCODE_PONG, "\1\0\0", 4));
+	for (int i = 0; i < 2; i++) {
+		wisp_session_ping(peer->session);
+		peer_pull_all(peer);
+	}
+	assert_true(peer_hear_frame(peer, WISP_OPCODE_PONG, "", 0));
+	assert_true(peer_hear_frame(peer, WISP_OPCODE_PONG, "\1\0\0", 4));
+	assert_true(peer_hear_frame(peer, WISP_OPCODE_PONG, "\2\0\0\0", 5));
+	assert_string_equal(peer_events(peer), "");
+	assert_true(peer_hear_frame(peer, WISP_OPCODE_PONG, "\2\0\0", 4));
+	assert_string_equal(peer_events(peer), "pong\n");
+	assert_true(peer_hear_frame(peer, WISP_OPCODE_PONG, "\2\0\0", 4));
+	assert_string_equal(peer_events(peer), "");
 	peer_free(peer);
 }
 
@@ -404,7 +429,7 @@ refusal_with_reason_zero_is_a_refusal(void **state)
 	(void)state;
 	assert_false(peer_hear_close(peer, WISP_CONNECTION, 0));
 	assert_string_equal(wisp_session_error(peer->session), "the server refused the connection (unknown)");
-	assert_int_equal(wisp_session_refusal(peer->session), WISP_REASON_UNKNOWN);
+	assert_int_equal(wisp_session_handshake(peer->session)->reason, WISP_REASON_UNKNOWN);
 	assert_string_equal(peer_pull_all(peer), "END 1000\n");
 	peer_free(peer);
 }
@@ -444,6 +469,7 @@ main(void)
 		cmocka_unit_test(shutdown_sends_close_and_nothing_more),
 		cmocka_unit_test(ping_is_answered_with_its_payload),
 		cmocka_unit_test(pings_are_sent),
+		cmocka_unit_test(pongs_are_told),
 		cmocka_unit_test(text_messages_are_ignored),
 		cmocka_unit_test(wake_is_called_once),
 		cmocka_unit_test(refusal_with_reason_zero_is_a_refusal),

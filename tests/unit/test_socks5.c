@@ -117,9 +117,9 @@ expect_request(
 		if (result != WISP_SOCKS5_OK)
 			continue;
 		assert_int_equal(request.command, command);
-		assert_string_equal(request.host, host);
-		assert_int_equal(request.host_size, strlen(host));
-		assert_int_equal(request.port, port);
+		assert_string_equal(request.destination.host, host);
+		assert_int_equal(request.destination.host_size, strlen(host));
+		assert_int_equal(request.destination.port, port);
 	}
 	free(followed);
 }
@@ -210,8 +210,8 @@ format_address(uint8_t type, const uint8_t *address, size_t n)
 	p[3] = type;
 	memcpy(p + 4, address, n);
 	assert_int_equal(wisp_socks5_request_decode(p, 4 + n + 2, &need, &request), WISP_SOCKS5_OK);
-	assert_int_equal(request.host_size, strlen(request.host));
-	return request.host;
+	assert_int_equal(request.destination.host_size, strlen(request.destination.host));
+	return request.destination.host;
 }
 
 /* The rules of RFC 5952 section 4, and the examples there. */
@@ -328,9 +328,9 @@ replies_are_written(void **state)
 	assert_int_equal(wisp_socks5_method_reply(p, WISP_SOCKS5_METHOD_UNACCEPTABLE), 2);
 	assert_memory_equal(p, "\x05\xff", 2);
 	memset(p, 0xa5, sizeof p);
-	assert_int_equal(wisp_socks5_reply(p, WISP_SOCKS5_SUCCEEDED), 10);
+	assert_int_equal(wisp_socks5_reply(p, WISP_SOCKS5_SUCCEEDED, NULL), 10);
 	assert_memory_equal(p, "\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00\xa5", 11);
-	assert_int_equal(wisp_socks5_reply(p, WISP_SOCKS5_ADDRESS_UNSUPPORTED), 10);
+	assert_int_equal(wisp_socks5_reply(p, WISP_SOCKS5_ADDRESS_UNSUPPORTED, NULL), 10);
 	assert_memory_equal(p, "\x05\x08\x00\x01\x00\x00\x00\x00\x00\x00", 10);
 }
 
