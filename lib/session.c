@@ -226,11 +226,11 @@ wisp_stream_free(struct wisp_stream *stream)
 static void
 end_stream(struct wisp_stream *stream, uint8_t reason)
 {
-	void *const arg = stream->arg;
+	const struct wisp_stream_callbacks *const callbacks = stream->callbacks;
 
 	unlink_stream(stream);
-	if (arg != NULL)
-		stream->session->callbacks->closed(arg, reason);
+	if (callbacks != NULL)
+		callbacks->closed(stream->arg, reason);
 	release_stream(stream);
 }
 
@@ -258,7 +258,8 @@ unused_id(struct wisp_session *session)
 }
 
 struct wisp_stream *
-wisp_stream_open(struct wisp_session *session, const struct wisp_destination *destination, void *stream_arg)
+wisp_stream_open(struct wisp_session *session, const struct wisp_destination *destination,
+	const struct wisp_stream_callbacks *callbacks, void *stream_arg)
 {
 	struct wisp_stream *stream;
 
@@ -279,14 +280,16 @@ wisp_stream_open(struct wisp_session *session, const struct wisp_destination *de
 	memcpy(stream->host, destination->host, destination->host_size);
 	stream->host_size = (uint8_t)destination->host_size;
 	stream->port = destination->port;
+	stream->callbacks = callbacks;
 	stream->arg = stream_arg;
 	wisp_stream_pend(stream, PENDING_CONNECT);
 	return stream;
 }
 
 void
-wisp_stream_set_arg(struct wisp_stream *stream, void *stream_arg)
+wisp_stream_accept(struct wisp_stream *stream, const struct wisp_stream_callbacks *callbacks, void *stream_arg)
 {
+	stream->callbacks = callbacks;
 	stream->arg = stream_arg;
 }
 
@@ -299,7 +302,7 @@ wisp_stream_id(const struct wisp_stream *stream)
 void
 wisp_stream_close(struct wisp_stream *stream, uint8_t reason)
 {
-	stream->arg = NULL;
+	stream->callbacks = NULL;
 	if (stream->state == STREAM_CLOSED)
 		return;
 	wisp_stream_delist(stream);
@@ -366,8 +369,8 @@ receive_continue(struct wisp_session *session, struct wisp_stream *stream, uint3
 	stream->credit = credit;
 	if (credit > 0 && (stream->state == STREAM_BLOCKED || stream->state == STREAM_HELD))
 		wisp_stream_enlist(stream);
-	if (stream->arg != NULL && session->callbacks->granted != NULL)
-		session->callbacks->granted(stream->arg);
+	if (stream->callbacks != NULL && stream->callbacks->granted != NULL)
+		stream->callbacks->granted(stream->arg);
 }
 
 /* ---- what arrives ---- */
@@ -455,8 +458,8 @@ receive_datagram(struct wisp_session *session, struct wisp_stream *stream, const
 		p = session->datagram;
 		n = session->datagram_size;
 	}
-	if (packet->last && !session->datagram_too_long && stream->state != STREAM_CLOSED && stream->arg != NULL)
-		session->callbacks->data(stream->arg, p, n, true);
+	if (packet->last && !session->datagram_too_long && stream->state != STREAM_CLOSED && stream->callbacks != NULL)
+		stream->callbacks->data(stream->arg, p, n, true);
 }
 
 static void
@@ -466,11 +469,11 @@ receive_data(struct wisp_session *session, struct wisp_stream *stream, const str
 		receive_datagram(session, stream, packet);
 		return;
 	}
-	if (stream->state == STREAM_CLOSED || stream->arg == NULL)
+	if (stream->state == STREAM_CLOSED || stream->callbacks == NULL)
 		return;
 	if (!session->client && packet->last && stream->credit > 0)
 		stream->credit--;
-	session->callbacks->data(stream->arg, packet->data, packet->size, packet->last);
+	stream->callbacks->data(stream->arg, packet->data, packet->size, packet->last);
 	refresh_credit(stream);
 }
 

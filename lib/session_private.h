@@ -33,6 +33,7 @@ struct wisp_stream {
 	TAILQ_ENTRY(wisp_stream) held_entry;
 	struct wisp_flow flow;
 	struct wisp_session *session;
+	const struct wisp_stream_callbacks *callbacks; /* NULL when nobody is to be told anything more */
 	void *arg;
 	char *host; /* until CONNECT has been sent */
 	uint64_t held_until_ms;

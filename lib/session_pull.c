@@ -163,7 +163,7 @@ should_gather(const struct wisp_stream *stream)
 
 	if (stream->gathered || !wisp_stream_short_of_credit(stream))
 		return false;
-	available = stream->session->callbacks->available(stream->arg);
+	available = stream->callbacks->available(stream->arg);
 	return stream->state != STREAM_CLOSED && available > 0 && available < GATHER_BYTES;
 }
 
@@ -210,7 +210,7 @@ pull_data(struct wisp_session *session, struct wisp_stream *stream, struct outpu
 	if (stream->state == STREAM_CLOSED)
 		return true; /* by the callback that said what there is */
 	room = limit_read(stream, room);
-	n = session->callbacks->read(stream->arg, packet + WISP_PACKET_HEADER_SIZE, room);
+	n = stream->callbacks->read(stream->arg, packet + WISP_PACKET_HEADER_SIZE, room);
 	if (stream->state == STREAM_CLOSED)
 		return true;
 	stream->gathered = false;
@@ -233,7 +233,7 @@ pull_datagram(struct wisp_session *session, struct wisp_stream *stream, struct o
 {
 	uint8_t *const packet = out->p + out->used + WISP_FRAME_HEADER_MAX;
 	size_t room = out->size - out->used - WISP_FRAME_HEADER_MAX - WISP_PACKET_HEADER_SIZE;
-	size_t n = session->callbacks->available(stream->arg);
+	size_t n = stream->callbacks->available(stream->arg);
 
 	if (stream->state == STREAM_CLOSED)
 		return true;
@@ -241,7 +241,7 @@ pull_datagram(struct wisp_session *session, struct wisp_stream *stream, struct o
 		return false;
 	if (room > WISP_DATAGRAM_MAX)
 		room = WISP_DATAGRAM_MAX;
-	n = session->callbacks->read(stream->arg, packet + WISP_PACKET_HEADER_SIZE, room);
+	n = stream->callbacks->read(stream->arg, packet + WISP_PACKET_HEADER_SIZE, room);
 	if (stream->state == STREAM_CLOSED)
 		return true;
 	if (n == 0) {

@@ -90,19 +90,11 @@ on_open(void *arg, struct wisp_stream *stream, const struct wisp_destination *de
 	target_open(arg, stream, destination);
 }
 
-static const struct wisp_session_callbacks *
-session_callbacks(void)
-{
-	static struct wisp_session_callbacks callbacks;
-
-	if (callbacks.ready == NULL) {
-		callbacks = target_stream_callbacks;
-		callbacks.ready = on_ready;
-		callbacks.wake = on_wake;
-		callbacks.open = on_open;
-	}
-	return &callbacks;
-}
+static const struct wisp_session_callbacks session_callbacks = {
+	.ready = on_ready,
+	.wake = on_wake,
+	.open = on_open,
+};
 
 static void
 feed(struct peer *peer, uint8_t *p, size_t n)
@@ -134,7 +126,7 @@ start_session(struct peer *peer, const struct wisp_upgrade_request *request)
 	const struct server_options *options = peer->server->options;
 	const uint8_t version = request->has_protocol ? options->version : 1;
 
-	peer->session = wisp_session_new_server(&options->wisp, version, MAX_STREAMS, session_callbacks(), peer);
+	peer->session = wisp_session_new_server(&options->wisp, version, MAX_STREAMS, &session_callbacks, peer);
 	if (peer->session == NULL) {
 		begin_closing(peer);
 		return;

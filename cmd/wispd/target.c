@@ -205,7 +205,7 @@ on_stream_closed(void *arg, uint8_t reason)
 		target_free(target, true);
 }
 
-const struct wisp_session_callbacks target_stream_callbacks = {
+static const struct wisp_stream_callbacks stream_callbacks = {
 	.data = on_stream_data,
 	.closed = on_stream_closed,
 	.read = on_stream_read,
@@ -396,7 +396,7 @@ target_open(struct peer *peer, struct wisp_stream *stream, const struct wisp_des
 	relay_init(&target->relay, &peer->backlog_bytes);
 	evtimer_assign(&target->timer, peer->server->base, on_timer, target);
 	set_timer(target, RESOLVE_MS);
-	wisp_stream_set_arg(stream, target);
+	wisp_stream_accept(stream, &stream_callbacks, target);
 	target->query = resolver_lookup(peer->server->resolver, host, destination->port, on_resolved, target);
 	if (target->query == NULL)
 		end(target, WISP_REASON_THROTTLED);

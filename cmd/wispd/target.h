@@ -7,9 +7,6 @@
 struct peer;
 struct server;
 
-/* What the session calls for streams with a target. */
-extern const struct wisp_session_callbacks target_stream_callbacks;
-
 /* Begin to connect a new stream; on failure it is closed with a reason. */
 void target_open(struct peer *peer, struct wisp_stream *stream, const struct wisp_destination *destination);
 

@@ -115,7 +115,6 @@ bridge_start(struct bridge *bridge, struct event_base *base, const struct bridge
 	TAILQ_INIT(&bridge->clients);
 	event_assign(&bridge->stall_timer, base, -1, EV_PERSIST, on_stall_timer, bridge);
 	bridge->tunnel_callbacks = (struct tunnel_callbacks){
-		.streams = client_stream_callbacks,
 		.up = on_tunnel_up,
 		.hopeless = on_tunnel_hopeless,
 	};

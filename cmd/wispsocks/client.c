@@ -36,6 +36,8 @@ struct client_handshake {
 	struct wisp_socks5_request request;
 };
 
+static const struct wisp_stream_callbacks stream_callbacks;
+
 static void leave(struct client *client);
 
 /* ---- timers ---- */
@@ -301,7 +303,7 @@ client_connect(struct client *client)
 	event_del(&client->timer);
 	/* Streams whose CLOSE the server does not take count too: programs that come and go must not pile them up. */
 	if (wisp_session_stream_count(session) < 2 * client->bridge->options->max_clients)
-		client->stream = wisp_stream_open(session, &destination, client);
+		client->stream = wisp_stream_open(session, &destination, &stream_callbacks, client);
 	if (client->stream == NULL) {
 		refuse(client, WISP_SOCKS5_FAILURE);
 		return;
@@ -386,7 +388,7 @@ on_stream_closed(void *arg, uint8_t reason)
 		set_timer(client, client->bridge->options->stall_timeout_ms);
 }
 
-const struct wisp_session_callbacks client_stream_callbacks = {
+static const struct wisp_stream_callbacks stream_callbacks = {
 	.data = on_stream_data,
 	.closed = on_stream_closed,
 	.read = on_stream_read,

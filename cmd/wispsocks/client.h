@@ -11,9 +11,6 @@
 #include "bridge.h"
 #include "relay.h"
 
-/* What the session calls for the streams of clients. */
-extern const struct wisp_session_callbacks client_stream_callbacks;
-
 enum client_state {
 	CLIENT_GREETING, /* the greeting is being read */
 	CLIENT_REQUEST,  /* the request is being read */

@@ -63,7 +63,6 @@ struct tunnel {
 	const struct tunnel_options *options;
 	const struct tunnel_callbacks *callbacks;
 	void *arg;
-	struct wisp_session_callbacks session_callbacks;
 	struct resolver *resolver;
 	struct tls tls;
 	struct lws_context *context;
@@ -324,10 +323,18 @@ judge_connection_error(struct tunnel *tunnel, const char *text)
 			text);
 }
 
+static void on_ready(void *arg);
+static void on_wake(void *arg);
+
+static const struct wisp_session_callbacks session_callbacks = {
+	.ready = on_ready,
+	.wake = on_wake,
+};
+
 static bool
 start_session(struct tunnel *tunnel)
 {
-	tunnel->session = wisp_session_new_client(&tunnel->options->wisp, &tunnel->session_callbacks, tunnel);
+	tunnel->session = wisp_session_new_client(&tunnel->options->wisp, &session_callbacks, tunnel);
 	if (tunnel->session == NULL) {
 		fail(tunnel, FAILURE_PASSING, "out of memory");
 		return false;
@@ -748,9 +755,6 @@ tunnel_new(struct event_base *base, const struct tunnel_options *options, const 
 	tunnel->options = options;
 	tunnel->callbacks = callbacks;
 	tunnel->arg = arg;
-	tunnel->session_callbacks = callbacks->streams;
-	tunnel->session_callbacks.ready = on_ready;
-	tunnel->session_callbacks.wake = on_wake;
 	tunnel->fd = -1;
 	tunnel->delay_ms = DELAY_MIN_MS;
 	evtimer_assign(&tunnel->attempt_timer, base, on_attempt_timer, tunnel);

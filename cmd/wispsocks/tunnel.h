@@ -25,8 +25,6 @@ struct tunnel_options {
 };
 
 struct tunnel_callbacks {
-	/* What the session calls for streams; its `ready`, `wake` and `open` are the tunnel's own. */
-	struct wisp_session_callbacks streams;
 	/* Streams can be opened. */
 	void (*up)(void *arg);
 	/* It makes no sense to go on: the reason has been logged. */

@@ -3,7 +3,7 @@
  * of events by callbacks, and pulls the bytes to send. Upload is pulled too: when there is room in the send buffer, the
  * session asks a stream to read its data straight into it.
  *
- * A callback may open, close and mark ready any stream, but may not feed, pull or free the session.
+ * A callback may open, accept, close and mark ready any stream, but may not feed, pull or free the session.
  */
 #ifndef WISP_SESSION_H
 #define WISP_SESSION_H
@@ -34,11 +34,11 @@ struct wisp_session_callbacks {
 	void (*motd)(void *session_arg, const uint8_t *p, size_t n);
 	/* The other side answered the last wisp_session_ping(). May be NULL. */
 	void (*pong)(void *session_arg);
-	/* Server: a client opens a stream. Give it an argument with wisp_stream_set_arg(), or close it. */
+	/* Server: a client opens a stream. Take it with wisp_stream_accept(), or close it. */
 	void (*open)(void *session_arg, struct wisp_stream *stream, const struct wisp_destination *destination);
+};
 
-	/* The callbacks below are for streams that have an argument. */
-
+struct wisp_stream_callbacks {
 	/*
 	 * n bytes arrived for the stream; `last` says that a packet ends with them. They are valid during the call. For
 	 * a UDP stream they are one datagram, and `last` is true.
@@ -87,7 +87,8 @@ WISP_API struct wisp_session *wisp_session_new_client(
 WISP_API struct wisp_session *wisp_session_new_server(const struct wisp_server_options *options, uint8_t version,
 	size_t max_streams, const struct wisp_session_callbacks *callbacks, void *arg);
 
-/* End the session. Each stream that has an argument is told `closed` with NETWORK_ERROR first. NULL is allowed. */
+/* End the session. Each stream that was opened or accepted is told `closed` with NETWORK_ERROR first. NULL is allowed.
+ */
 WISP_API void wisp_session_free(struct wisp_session *session);
 
 /*
@@ -132,14 +133,15 @@ WISP_API void wisp_session_ping(struct wisp_session *session);
 WISP_API void wisp_session_shutdown(struct wisp_session *session, enum wisp_ws_status status);
 
 /*
- * Client: open a stream. CONNECT leaves with the next pull, and DATA right behind it. NULL without memory, when the
- * handshake is not done, or when the stream is UDP and the server has none.
+ * Client: open a stream. CONNECT leaves with the next pull, and DATA right behind it. `callbacks` must outlive the
+ * stream. NULL without memory, when the handshake is not done, or when the stream is UDP and the server has none.
  */
-WISP_API struct wisp_stream *wisp_stream_open(
-	struct wisp_session *session, const struct wisp_destination *destination, void *stream_arg);
+WISP_API struct wisp_stream *wisp_stream_open(struct wisp_session *session, const struct wisp_destination *destination,
+	const struct wisp_stream_callbacks *callbacks, void *stream_arg);
 
-/* The argument of the stream's callbacks. */
-WISP_API void wisp_stream_set_arg(struct wisp_stream *stream, void *stream_arg);
+/* Server: take a stream that a client opened. */
+WISP_API void wisp_stream_accept(
+	struct wisp_stream *stream, const struct wisp_stream_callbacks *callbacks, void *stream_arg);
 
 /*
  * The stream may have data to read. Returns whether it is going to be read with the next pulls; false when it has to

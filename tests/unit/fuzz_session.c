@@ -68,6 +68,8 @@ take_bytes(struct fuzz *fuzz, size_t *n)
 
 /* ---- what the application does ---- */
 
+static const struct wisp_stream_callbacks stream_callbacks;
+
 static struct slot *
 free_slot(struct fuzz *fuzz)
 {
@@ -92,7 +94,7 @@ open_stream(struct fuzz *fuzz)
 	if (slot == NULL || !fuzz->client)
 		return;
 	slot->datagrams = destination.type == WISP_UDP;
-	slot->stream = wisp_stream_open(fuzz->session, &destination, slot);
+	slot->stream = wisp_stream_open(fuzz->session, &destination, &stream_callbacks, slot);
 }
 
 /* Something that any callback may do, too. */
@@ -170,7 +172,7 @@ on_open(void *arg, struct wisp_stream *stream, const struct wisp_destination *de
 	}
 	slot->stream = stream;
 	slot->datagrams = destination->type == WISP_UDP;
-	wisp_stream_set_arg(stream, slot);
+	wisp_stream_accept(stream, &stream_callbacks, slot);
 	act_in_callback(fuzz);
 }
 
@@ -272,6 +274,9 @@ static const struct wisp_session_callbacks callbacks = {
 	.ready = on_ready,
 	.wake = on_wake,
 	.open = on_open,
+};
+
+static const struct wisp_stream_callbacks stream_callbacks = {
 	.data = on_data,
 	.closed = on_closed,
 	.read = on_read,

@@ -5,6 +5,8 @@
 
 /* ---- callbacks ---- */
 
+static const struct wisp_stream_callbacks stream_callbacks;
+
 static void
 call_hook(struct peer_stream *stream, enum peer_event event)
 {
@@ -54,7 +56,7 @@ on_open(void *arg, struct wisp_stream *wisp_stream, const struct wisp_destinatio
 	struct peer_stream *const stream = stream_new(peer);
 
 	set_stream(stream, wisp_stream);
-	wisp_stream_set_arg(wisp_stream, stream);
+	wisp_stream_accept(wisp_stream, &stream_callbacks, stream);
 	buffer_printf(&peer->events, "open %u %s ", stream->id, destination->type == WISP_TCP ? "tcp" : "udp");
 	buffer_put_escaped(&peer->events, (const uint8_t *)destination->host, destination->host_size);
 	buffer_printf(&peer->events, " %u\n", destination->port);
@@ -159,6 +161,9 @@ static const struct wisp_session_callbacks callbacks = {
 	.motd = on_motd,
 	.pong = on_pong,
 	.open = on_open,
+};
+
+static const struct wisp_stream_callbacks stream_callbacks = {
 	.data = on_data,
 	.closed = on_closed,
 	.read = on_read,
@@ -298,7 +303,8 @@ peer_open(struct peer *peer, enum wisp_stream_type type, const char *host)
 {
 	const struct wisp_destination destination = {type, 80, host, strlen(host)};
 	struct peer_stream *const stream = stream_new(peer);
-	struct wisp_stream *const wisp_stream = wisp_stream_open(peer->session, &destination, stream);
+	struct wisp_stream *const wisp_stream =
+		wisp_stream_open(peer->session, &destination, &stream_callbacks, stream);
 
 	assert_non_null(wisp_stream);
 	set_stream(stream, wisp_stream);

@@ -56,7 +56,7 @@ streams_need_memory(void **state)
 	(void)state;
 	for (int i = 1; i <= 2; i++) {
 		fail_at = i;
-		failures += wisp_stream_open(client->session, &destination, client) == NULL;
+		failures += wisp_stream_open(client->session, &destination, NULL, client) == NULL;
 		fail_at = 0;
 		assert_int_equal(wisp_session_stream_count(client->session), 0);
 	}

@@ -156,7 +156,7 @@ nothing_is_heard_after_the_end(void **state)
 	assert_string_equal(peer_events(peer), "");
 	assert_false(peer_hear_close(peer, 1, WISP_REASON_VOLUNTARY));
 	assert_string_equal(peer_events(peer), "");
-	assert_null(wisp_stream_open(peer->session, &(struct wisp_destination){WISP_TCP, 80, "h", 1}, peer));
+	assert_null(wisp_stream_open(peer->session, &(struct wisp_destination){WISP_TCP, 80, "h", 1}, NULL, peer));
 	peer_free(peer);
 }
 

@@ -112,12 +112,12 @@ streams_need_a_handshake_and_a_host(void **state)
 	(void)state;
 	memset(host, 'h', sizeof host);
 	host[WISP_HOST_MAX] = '\0';
-	assert_null(wisp_stream_open(peer->session, &destination, peer));
+	assert_null(wisp_stream_open(peer->session, &destination, NULL, peer));
 	assert_true(peer_hear_continue(peer, WISP_CONNECTION, 128));
 	destination.host_size = 0;
-	assert_null(wisp_stream_open(peer->session, &destination, peer));
+	assert_null(wisp_stream_open(peer->session, &destination, NULL, peer));
 	destination.host_size = WISP_HOST_MAX + 1;
-	assert_null(wisp_stream_open(peer->session, &destination, peer));
+	assert_null(wisp_stream_open(peer->session, &destination, NULL, peer));
 	assert_int_equal(wisp_session_stream_count(peer->session), 0);
 	peer_open(peer, WISP_TCP, host);
 	peer_open(peer, WISP_UDP, "h");
@@ -559,7 +559,7 @@ open_again(struct peer_stream *stream, enum peer_event event)
 
 	if (event != PEER_CLOSED)
 		return;
-	again = wisp_stream_open(stream->peer->session, &destination, stream);
+	again = wisp_stream_open(stream->peer->session, &destination, NULL, stream);
 	if (again == NULL)
 		return;
 	(*opened)++;
