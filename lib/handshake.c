@@ -274,10 +274,14 @@ check_password(const struct wisp_server_options *server, const struct wisp_exten
 	if (extension->size < 1 || extension->size > PASSWORD_ANSWER_MAX)
 		return false;
 	user_size = extension->data[0];
-	if (user_size > extension->size - 1)
+	if (user_size <= extension->size - 1 && server->check_password(server->arg, text + 1, user_size,
+							text + 1 + user_size, extension->size - 1 - user_size))
+		return true;
+	/* wisp-js 0.5 and wisp-mux 5.1 put the password's size, in two bytes, behind the user name's. */
+	if (extension->size < 3 || extension->size != 3 + user_size + load_le16(extension->data + 1))
 		return false;
 	return server->check_password(
-		server->arg, text + 1, user_size, text + 1 + user_size, extension->size - 1 - user_size);
+		server->arg, text + 3, user_size, text + 3 + user_size, load_le16(extension->data + 1));
 }
 
 static bool

@@ -481,12 +481,18 @@ receive_data(struct wisp_session *session, struct wisp_stream *stream, const str
 static void
 receive_for_connection(struct wisp_session *session, const struct wisp_packet *packet)
 {
-	if (packet->type == WISP_CLOSE)
+	/* wisp-mux 5.1 sends INFO behind a v1 server's CONTINUE, and speaks v1 to a client that does not answer it. */
+	if (packet->type == WISP_INFO && session->client && session->handshake.version == 1)
+		return;
+	if (packet->type == WISP_CLOSE) {
+		if (packet->reason == WISP_REASON_INCOMPATIBLE || packet->reason >= WISP_REASON_BAD_PASSWORD)
+			session->handshake.reason = packet->reason;
 		wisp_session_fail(session, WISP_WS_NORMAL, "the %s closed the connection (%s)",
 			session->client ? "server" : "client", wisp_reason_text(packet->reason));
-	else if (packet->type != WISP_CONTINUE)
+	} else if (packet->type != WISP_CONTINUE) {
 		wisp_session_fail(session, WISP_WS_PROTOCOL_ERROR, "protocol error: a packet of type %d on stream 0",
 			(int)packet->type);
+	}
 }
 
 static void

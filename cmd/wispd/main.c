@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <event2/event.h>
 
@@ -28,12 +29,20 @@ static const struct option_spec option_table[] = {
 		NULL},
 	{NULL, "path", 0, OPTION_TEXT, SETTING(server.path), "PATH", "the only path that is Wisp (/)", 0, 0, NULL},
 
+	{"Who may come in", "user-file", 0, OPTION_TEXT, SETTING(server.user_file), "FILE",
+		"require a user name and password, of the lines user:password", 0, 0, NULL},
+	{NULL, "authorized-keys", 0, OPTION_TEXT, SETTING(server.authorized_keys), "FILE",
+		"require an Ed25519 key, of these public ones", 0, 0, NULL},
+	{NULL, "motd", 0, OPTION_TEXT, SETTING(server.motd), "TEXT", "a message for those who have come in", 0, 0,
+		NULL},
+
 	{"What streams may do", "allow-loopback", 0, OPTION_FLAG, SETTING(server.policy.allow_loopback), NULL,
 		"let them reach this machine", 0, 0, NULL},
 	{NULL, "allow-private", 0, OPTION_FLAG, SETTING(server.policy.allow_private), NULL,
 		"let them reach private networks", 0, 0, NULL},
 	{NULL, "buffer", 0, OPTION_COUNT, SETTING(server.buffer_packets), "PACKETS",
 		"how much a stream may send ahead (128)", 1, 65536, NULL},
+	{NULL, "no-udp", 0, OPTION_FLAG, SETTING(server.no_udp), NULL, "TCP only", 0, 0, NULL},
 	{NULL, "wisp", 0, OPTION_CHOICE, SETTING(version), "1|2", "the highest protocol version (2)", 0, 0, "2|1"},
 
 	{"General", "verbose", 'v', OPTION_MORE, SETTING(verbosity), NULL,
@@ -70,8 +79,11 @@ check(struct settings *settings)
 		options_complain(&program, "--path: '%s' does not begin with '/'", options->path);
 		return false;
 	}
+	if (options->motd != NULL && strlen(options->motd) > WISP_MOTD_MAX) {
+		options_complain(&program, "--motd: more than %d bytes", WISP_MOTD_MAX);
+		return false;
+	}
 	options->version = settings->version == 0 ? 2 : 1;
-	options->wisp.credit = (uint32_t)options->buffer_packets;
 	log_set_level(LOG_LEVEL_INFO + settings->verbosity);
 	raise_descriptor_limit();
 	return true;

@@ -16,6 +16,7 @@
 #include "target.h"
 
 #define UPGRADE_MS 10000
+#define HANDSHAKE_MS 10000
 #define CLOSING_MS 2000
 #define PING_MS 30000
 /* Reads in one turn, before others have theirs. */
@@ -96,16 +97,22 @@ static const struct wisp_session_callbacks session_callbacks = {
 	.open = on_open,
 };
 
+/* The session is over. */
+static void
+refuse(struct peer *peer)
+{
+	log_info("%s: %s", peer->name, wisp_session_error(peer->session));
+	begin_closing(peer);
+}
+
 static void
 feed(struct peer *peer, uint8_t *p, size_t n)
 {
 	if (peer->state != PEER_OPEN || n == 0)
 		return;
 	peer->heard_ms = clock_now_ms();
-	if (wisp_session_feed(peer->session, p, n))
-		return;
-	log_info("%s: %s", peer->name, wisp_session_error(peer->session));
-	begin_closing(peer);
+	if (!wisp_session_feed(peer->session, p, n))
+		refuse(peer);
 }
 
 /* ---- the upgrade ---- */
@@ -126,7 +133,7 @@ start_session(struct peer *peer, const struct wisp_upgrade_request *request)
 	const struct server_options *options = peer->server->options;
 	const uint8_t version = request->has_protocol ? options->version : 1;
 
-	peer->session = wisp_session_new_server(&options->wisp, version, MAX_STREAMS, &session_callbacks, peer);
+	peer->session = wisp_session_new_server(&peer->server->wisp, version, MAX_STREAMS, &session_callbacks, peer);
 	if (peer->session == NULL) {
 		begin_closing(peer);
 		return;
@@ -136,8 +143,10 @@ start_session(struct peer *peer, const struct wisp_upgrade_request *request)
 	wire_init(&peer->wire);
 	peer->state = PEER_OPEN;
 	peer->heard_ms = clock_now_ms();
-	set_timer(peer, PING_MS);
+	set_timer(peer, HANDSHAKE_MS);
 	log_info("%s: connected (wisp v%u)", peer->name, version);
+	if (wisp_session_error(peer->session) != NULL)
+		refuse(peer);
 	event_active(&peer->run_event, EV_TIMEOUT, 0);
 }
 
@@ -284,14 +293,16 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct peer *peer = arg;
 
+	const bool introduced = peer->session != NULL && wisp_session_version(peer->session) != 0;
+
 	(void)fd, (void)what;
-	if (peer->state == PEER_OPEN && (peer->paused || clock_now_ms() - peer->heard_ms < 2 * PING_MS)) {
+	if (peer->state == PEER_OPEN && introduced && (peer->paused || clock_now_ms() - peer->heard_ms < 2 * PING_MS)) {
 		wisp_session_ping(peer->session);
 		set_timer(peer, PING_MS);
 		return;
 	}
 	if (peer->state == PEER_OPEN)
-		log_info("%s: gone without a word", peer->name);
+		log_info("%s: %s", peer->name, introduced ? "gone without a word" : "too slow to introduce itself");
 	else
 		log_debug("%s: too slow to %s", peer->name,
 			peer->state == PEER_UPGRADING ? "ask for the upgrade" : "close");

@@ -5,6 +5,8 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include "accounts.h"
+#include "authorized.h"
 #include "clock.h"
 #include "listener.h"
 #include "log.h"
@@ -91,6 +93,49 @@ create_context(struct server *server)
 	return lws_create_context(&info);
 }
 
+static bool
+check_password(void *arg, const char *user, size_t user_size, const char *password, size_t password_size)
+{
+	const struct server *server = arg;
+
+	return accounts_check(server->accounts, user, user_size, password, password_size);
+}
+
+static const struct wisp_public_key *
+find_key(void *arg, const uint8_t hash[WISP_KEY_HASH_SIZE])
+{
+	const struct server *server = arg;
+
+	return authorized_find(server->authorized, hash);
+}
+
+/* What clients are offered, and whom it lets in. Returns false when a file cannot be used: logged. */
+static bool
+set_up_wisp(struct server *server)
+{
+	const struct server_options *options = server->options;
+
+	server->wisp = (struct wisp_server_options){
+		.credit = (uint32_t)options->buffer_packets,
+		.udp = !options->no_udp,
+		.motd = options->motd,
+		.check_password = options->user_file != NULL ? check_password : NULL,
+		.find_key = options->authorized_keys != NULL ? find_key : NULL,
+		.arg = server,
+	};
+	if (options->user_file != NULL) {
+		server->accounts = accounts_read("user-file", options->user_file);
+		if (server->accounts == NULL)
+			return false;
+	}
+	if (options->authorized_keys != NULL) {
+		server->authorized = authorized_read("authorized-keys", options->authorized_keys);
+		if (server->authorized == NULL)
+			return false;
+	}
+	return true;
+}
+
 bool
 server_start(struct server *server, struct event_base *base, const struct server_options *options)
 {
@@ -106,6 +151,8 @@ server_start(struct server *server, struct event_base *base, const struct server
 	TAILQ_INIT(&server->draining);
 	event_assign(&server->tick_timer, base, -1, EV_PERSIST, on_tick, server);
 	if (options->cert != NULL && !check_certificate(options))
+		return false;
+	if (!set_up_wisp(server))
 		return false;
 	server->resolver = resolver_new(base);
 	server->context = create_context(server);
@@ -138,4 +185,6 @@ server_stop(struct server *server)
 	if (server->context != NULL)
 		lws_context_destroy(server->context);
 	resolver_free(server->resolver);
+	accounts_free(server->accounts);
+	authorized_free(server->authorized);
 }

@@ -25,7 +25,10 @@ struct server_options {
 	struct policy policy;
 	uint8_t version; /* the highest */
 	size_t buffer_packets;
-	struct wisp_server_options wisp; /* made from the others */
+	const char *motd;            /* NULL for none */
+	const char *user_file;       /* NULL when passwords let nobody in */
+	const char *authorized_keys; /* NULL when keys let nobody in */
+	bool no_udp;
 };
 
 struct peer;
@@ -38,6 +41,9 @@ struct server {
 	const struct server_options *options;
 	struct lws_context *context;
 	struct resolver *resolver;
+	struct wisp_server_options wisp;
+	struct accounts *accounts;
+	struct authorized *authorized;
 	struct listener *listeners[OPTION_LIST_MAX];
 	size_t listener_count;
 	struct peer_list peers;

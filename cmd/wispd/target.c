@@ -14,6 +14,7 @@
 #include "relay.h"
 #include "resolver.h"
 #include "server.h"
+#include "udp.h"
 
 #define RESOLVE_MS 10000
 #define CONNECT_MS 10000
@@ -312,6 +313,7 @@ on_connected(struct target *target)
 		return;
 	}
 	report_backlog(target);
+	wisp_stream_confirm(target->stream);
 	wisp_stream_ready(target->stream);
 }
 
@@ -378,10 +380,10 @@ target_open(struct peer *peer, struct wisp_stream *stream, const struct wisp_des
 
 	memcpy(host, destination->host, destination->host_size);
 	host[destination->host_size] = '\0';
-	log_debug("%s: stream %u: CONNECT to %s", peer->name, wisp_stream_id(stream),
-		address_join(host, destination->port, text));
-	if (destination->type != WISP_TCP) {
-		wisp_stream_close(stream, WISP_REASON_BLOCKED);
+	log_debug("%s: stream %u: CONNECT to %s%s", peer->name, wisp_stream_id(stream),
+		address_join(host, destination->port, text), destination->type == WISP_UDP ? " (UDP)" : "");
+	if (destination->type == WISP_UDP) {
+		udp_open(peer, stream, host, destination->port);
 		return;
 	}
 	target = calloc(1, sizeof *target);

@@ -101,7 +101,10 @@ WISP_API bool wisp_session_feed(struct wisp_session *session, uint8_t *p, size_t
 /* Why the connection is over: a text without a final full stop. NULL as long as it is not. */
 WISP_API const char *wisp_session_error(const struct wisp_session *session);
 
-/* How the handshake went: what was agreed on, and why it failed if it did. */
+/*
+ * How the handshake went: what was agreed on, and why it failed if it did. Some
+ * servers refuse credentials only after it: that `reason` stands there too.
+ */
 WISP_API const struct wisp_handshake *wisp_session_handshake(const struct wisp_session *session);
 
 /* The status code of the other side's close frame, or 0 when none came. */

@@ -227,13 +227,6 @@ def test_invalid_destination(client: WispClient, origin: Origin, connect: packet
     assert echo_works(client, origin)
 
 
-def test_udp_is_refused(client: WispClient, origin: Origin) -> None:
-    """UDP is not served yet: this test goes when it is."""
-    connect = packets.connect(STREAM, LOOPBACK, origin.echo.port, kind=packets.UDP)
-    close_reason(client, connect)
-    assert echo_works(client, origin)
-
-
 # Streams
 
 

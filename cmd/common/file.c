@@ -1,0 +1,97 @@
+#include "file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+#include <sys/stat.h>
+
+#include "log.h"
+
+/*
+ * Whether a secret is open to others: to everybody, or, when the file is ours, to its group. What systemd lends a
+ * service as a credential is root's, and readable by a group that is the service alone.
+ */
+static bool
+is_exposed(const struct stat *st)
+{
+	if (!S_ISREG(st->st_mode))
+		return false;
+	if (st->st_mode & (S_IROTH | S_IWOTH))
+		return true;
+	return st->st_uid == geteuid() && st->st_mode & (S_IRGRP | S_IWGRP);
+}
+
+/* Read to the end, or until there is more than fits. Returns how many bytes there were, or -1 with errno. */
+static ssize_t
+read_up_to(int fd, char *text, size_t room)
+{
+	size_t size = 0;
+
+	while (size < room) {
+		const ssize_t n = read(fd, text + size, room - size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			break;
+		size += (size_t)n;
+	}
+	return (ssize_t)size;
+}
+
+static char *
+read_all(int fd, size_t *size, const char **wrong)
+{
+	char *text = malloc(FILE_MAX + 1);
+	const ssize_t n = text != NULL ? read_up_to(fd, text, FILE_MAX + 1) : -1;
+
+	if (n < 0)
+		*wrong = strerror(errno);
+	else if ((size_t)n > FILE_MAX)
+		*wrong = "it is too long";
+	if (*wrong != NULL) {
+		file_free(text, FILE_MAX);
+		return NULL;
+	}
+	*size = (size_t)n;
+	text[*size] = '\0';
+	return text;
+}
+
+char *
+file_read(const char *option, const char *path, bool secret, size_t *size)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	const char *wrong = NULL;
+	struct stat st;
+	char *text = NULL;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		wrong = strerror(errno);
+	else if (S_ISDIR(st.st_mode))
+		wrong = strerror(EISDIR);
+	else if (secret && is_exposed(&st))
+		wrong = "others can read it: chmod 600 it";
+	else
+		text = read_all(fd, size, &wrong);
+	if (wrong != NULL)
+		log_error("--%s: cannot use %s: %s", option, path, wrong);
+	if (fd >= 0)
+		close(fd);
+	return text;
+}
+
+void
+file_free(char *text, size_t size)
+{
+	if (text == NULL)
+		return;
+	OPENSSL_cleanse(text, size);
+	free(text);
+}

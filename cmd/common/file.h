@@ -1,0 +1,21 @@
+/* Small files that are read whole: credentials, keys. */
+#ifndef FILE_H
+#define FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A file is refused that is longer. */
+#define FILE_MAX ((size_t)1 << 20)
+
+/*
+ * Read the file that `option` named. The text is terminated, *size does not count that, and the caller wipes it and
+ * frees it with file_free(). A secret is refused when others can read it, as ssh does with its keys. Returns NULL, with
+ * an error logged that names the option and the file.
+ */
+char *file_read(const char *option, const char *path, bool secret, size_t *size);
+
+/* Wipe and free. NULL is allowed. */
+void file_free(char *text, size_t size);
+
+#endif
