@@ -13,8 +13,8 @@ use std::time::Duration;
 /// How long a connection, its upgrade, its handshake and a destination's answer may take.
 pub const SETUP_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long nothing at all may move on a connection or a stream.
-pub const IDLE_LIMIT: Duration = Duration::from_secs(60);
+/// How long nothing at all, pings aside, may move on a connection or a stream.
+pub const IDLE_LIMIT: Duration = Duration::from_secs(120);
 
 /// The largest WebSocket message that is taken, and more than any Wisp packet in the tests.
 pub const MAX_MESSAGE_BYTES: usize = 1 << 24;
