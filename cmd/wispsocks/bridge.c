@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "accounts.h"
 #include "client.h"
 #include "clock.h"
 #include "listener.h"
@@ -118,6 +119,11 @@ bridge_start(struct bridge *bridge, struct event_base *base, const struct bridge
 		.up = on_tunnel_up,
 		.hopeless = on_tunnel_hopeless,
 	};
+	if (options->socks_auth != NULL) {
+		bridge->accounts = accounts_read("socks-auth", options->socks_auth);
+		if (bridge->accounts == NULL)
+			return false;
+	}
 	bridge->tunnel = tunnel_new(base, &options->tunnel, &bridge->tunnel_callbacks, bridge);
 	if (bridge->tunnel == NULL)
 		return false;
@@ -144,4 +150,5 @@ bridge_stop(struct bridge *bridge)
 	while ((client = TAILQ_FIRST(&bridge->clients)) != NULL)
 		client_free(client);
 	event_del(&bridge->stall_timer);
+	accounts_free(bridge->accounts);
 }

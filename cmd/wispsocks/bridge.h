@@ -23,6 +23,9 @@ struct bridge_options {
 	uint64_t connect_timeout_ms;
 	uint64_t idle_timeout_ms; /* 0 for never */
 	uint64_t stall_timeout_ms;
+	uint64_t udp_timeout_ms; /* of a UDP stream on which nothing moves */
+	const char *socks_auth;  /* a file; NULL when programs need not say who they are */
+	bool wait_open;          /* answer programs only when the server has confirmed the stream */
 	size_t max_clients;
 	size_t buffer_limit_bytes;
 };
@@ -37,8 +40,11 @@ struct bridge {
 	struct tunnel *tunnel;
 	struct listener *listeners[OPTION_LIST_MAX];
 	size_t listener_count;
+	struct accounts *accounts; /* of programs; NULL when they need none */
 	struct client_list clients;
 	size_t client_count;
+	size_t association_count;
+	size_t udp_stream_count;
 	size_t backlog_bytes; /* received data that programs have not taken yet, all together */
 	struct event stall_timer;
 	bool full;        /* no more clients are accepted; logged once */

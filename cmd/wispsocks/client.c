@@ -9,14 +9,16 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include <wisp/socks5.h>
-
 #include "address.h"
+#include "association.h"
 #include "clock.h"
 #include "log.h"
+#include "negotiation.h"
 #include "orphan.h"
 
 #define HANDSHAKE_MS 10000
+/* How long a server has to confirm a stream, when the program waits for that. */
+#define OPENING_MS 60000
 /* How long a program may take to hang up after it was told the end (RFC 1928 section 6 allows 10 s). */
 #define LEAVING_MS 2000
 /* How long a stream without anything moving waits for the answer to a program that has ended its own data. */
@@ -30,15 +32,7 @@
 #define PROBES 4
 #define DISCARD_SIZE 16384
 
-struct client_handshake {
-	uint8_t message[WISP_SOCKS5_MESSAGE_MAX];
-	size_t size; /* of what has been read of the message */
-	struct wisp_socks5_request request;
-};
-
 static const struct wisp_stream_callbacks stream_callbacks;
-
-static void leave(struct client *client);
 
 /* ---- timers ---- */
 
@@ -102,10 +96,11 @@ client_free(struct client *client)
 {
 	if (client->stream != NULL)
 		wisp_stream_close(client->stream, WISP_REASON_NETWORK_ERROR);
+	association_free(client->association);
 	relay_close(&client->relay, client->state == CLIENT_OPEN || client->state == CLIENT_DRAINING);
 	event_del(&client->timer);
 	bridge_forget(client->bridge, client);
-	free(client->handshake);
+	free(client->negotiation);
 	free(client);
 }
 
@@ -122,8 +117,8 @@ discard(struct client *client)
 }
 
 /* Everything has been said. */
-static void
-leave(struct client *client)
+void
+client_leave(struct client *client)
 {
 	client->state = CLIENT_LEAVING;
 	if (shutdown(client->relay.fd, SHUT_WR) != 0 || client->relay.state != RELAY_OPEN) {
@@ -139,7 +134,7 @@ static void
 finish(struct client *client)
 {
 	if (client->reason == WISP_REASON_VOLUNTARY) {
-		leave(client);
+		client_leave(client);
 		return;
 	}
 	relay_close(&client->relay, true);
@@ -147,8 +142,8 @@ finish(struct client *client)
 }
 
 /* The program's socket broke. */
-static void
-lose(struct client *client)
+void
+client_lose(struct client *client)
 {
 	if (client->stream != NULL) {
 		log_debug("stream %u: the program is gone: %s", wisp_stream_id(client->stream),
@@ -175,49 +170,132 @@ client_end_if_stalled(struct client *client, uint64_t now_ms)
 	return true;
 }
 
-/* ---- SOCKS ---- */
+/* ---- the stream ---- */
 
-static void
-refuse(struct client *client, enum wisp_socks5_reply code)
+/* What a program is told of a stream that could not be opened. The manual has this table too. */
+static enum wisp_socks5_reply
+reply_for(uint8_t reason)
+{
+	switch ((enum wisp_reason)reason) {
+	case WISP_REASON_BLOCKED:
+		return WISP_SOCKS5_NOT_ALLOWED;
+	case WISP_REASON_NETWORK_ERROR:
+		return WISP_SOCKS5_NETWORK_UNREACHABLE;
+	case WISP_REASON_INVALID:
+	case WISP_REASON_UNREACHABLE:
+		return WISP_SOCKS5_HOST_UNREACHABLE;
+	case WISP_REASON_REFUSED:
+		return WISP_SOCKS5_REFUSED;
+	case WISP_REASON_TIMED_OUT:
+		return WISP_SOCKS5_TTL_EXPIRED;
+	default:
+		return WISP_SOCKS5_FAILURE;
+	}
+}
+
+void
+client_refuse(struct client *client, enum wisp_socks5_reply code)
 {
 	uint8_t reply[WISP_SOCKS5_REPLY_MAX];
 
 	if (relay_write(&client->relay, reply, wisp_socks5_reply(reply, code, NULL)))
-		leave(client);
+		client_leave(client);
 	else
-		lose(client);
+		client_lose(client);
 }
 
-/* Answer the greeting. Returns false when that was the end of the client. */
-static bool
-choose_method(struct client *client, const struct wisp_socks5_greeting *greeting)
+bool
+client_accept(struct client *client, const struct wisp_socks5_address *address)
 {
-	const bool acceptable = wisp_socks5_offers(greeting, WISP_SOCKS5_METHOD_NONE);
-	uint8_t reply[WISP_SOCKS5_METHOD_REPLY_SIZE];
+	uint8_t reply[WISP_SOCKS5_REPLY_MAX];
 
-	wisp_socks5_method_reply(reply, acceptable ? WISP_SOCKS5_METHOD_NONE : WISP_SOCKS5_METHOD_UNACCEPTABLE);
-	if (!relay_write(&client->relay, reply, sizeof reply)) {
-		lose(client);
+	event_del(&client->timer);
+	free(client->negotiation);
+	client->negotiation = NULL;
+	if (relay_write(&client->relay, reply, wisp_socks5_reply(reply, WISP_SOCKS5_SUCCEEDED, address)))
+		return true;
+	client_lose(client);
+	return false;
+}
+
+/* The program may send. Returns false when that was the end of the client. */
+static bool
+begin_stream(struct client *client)
+{
+	client->state = CLIENT_OPEN;
+	if (!client_accept(client, NULL))
 		return false;
-	}
-	if (!acceptable) {
-		log_info("a program offers no SOCKS5 authentication method that is accepted");
-		leave(client);
-		return false;
-	}
-	client->state = CLIENT_REQUEST;
-	client->handshake->size = 0;
+	wisp_stream_ready(client->stream);
+	check_idle(client);
 	return true;
 }
 
 static void
-handle_request(struct client *client)
+open_stream(struct client *client, struct wisp_session *session)
 {
-	const struct wisp_socks5_request *request = &client->handshake->request;
+	const struct bridge *bridge = client->bridge;
+	const struct wisp_socks5_destination *to = &client->negotiation->request.destination;
+	const struct wisp_destination destination = {WISP_TCP, to->port, to->host, to->host_size};
+	char text[ADDRESS_JOINED_SIZE];
 
-	if (request->command != WISP_SOCKS5_CONNECT) {
+	/* Streams whose CLOSE the server does not take count too: programs that come and go must not pile them up. */
+	if (wisp_session_stream_count(session) < 2 * bridge->options->max_clients + ASSOCIATION_STREAMS_MAX)
+		client->stream = wisp_stream_open(session, &destination, &stream_callbacks, client);
+	if (client->stream == NULL) {
+		client_refuse(client, WISP_SOCKS5_FAILURE);
+		return;
+	}
+	log_debug("stream %u: CONNECT to %s", wisp_stream_id(client->stream), address_join(to->host, to->port, text));
+	if (bridge->options->wait_open && wisp_session_handshake(session)->confirmation) {
+		client->state = CLIENT_OPENING;
+		set_timer(client, OPENING_MS);
+	} else {
+		begin_stream(client);
+	}
+}
+
+static void
+associate(struct client *client, struct wisp_session *session)
+{
+	struct wisp_socks5_address address;
+
+	if (!wisp_session_handshake(session)->udp) {
+		log_debug("a program asks for UDP, which the server does not have");
+		client_refuse(client, WISP_SOCKS5_COMMAND_UNSUPPORTED);
+		return;
+	}
+	client->association = association_new(client, &client->negotiation->request.destination, &address);
+	if (client->association == NULL) {
+		client_refuse(client, WISP_SOCKS5_FAILURE);
+		return;
+	}
+	client->state = CLIENT_ASSOCIATED;
+	client_accept(client, &address);
+}
+
+void
+client_connect(struct client *client)
+{
+	struct wisp_session *session = tunnel_session(client->bridge->tunnel);
+
+	if (client->state != CLIENT_WAITING)
+		return;
+	event_del(&client->timer);
+	if (client->negotiation->request.command == WISP_SOCKS5_UDP_ASSOCIATE)
+		associate(client, session);
+	else
+		open_stream(client, session);
+}
+
+void
+client_request(struct client *client)
+{
+	const struct wisp_socks5_request *request = &client->negotiation->request;
+	const bool udp = request->command == WISP_SOCKS5_UDP_ASSOCIATE && client->bridge->options->tunnel.wisp.udp;
+
+	if (request->command != WISP_SOCKS5_CONNECT && !udp) {
 		log_debug("a program asks for SOCKS5 command %u, which is not supported", request->command);
-		refuse(client, WISP_SOCKS5_COMMAND_UNSUPPORTED);
+		client_refuse(client, WISP_SOCKS5_COMMAND_UNSUPPORTED);
 		return;
 	}
 	client->state = CLIENT_WAITING;
@@ -228,100 +306,6 @@ handle_request(struct client *client)
 	set_timer(client, client->bridge->options->connect_timeout_ms);
 	tunnel_hurry(client->bridge->tunnel);
 }
-
-static enum wisp_socks5_result
-decode(struct client *client, size_t *need, struct wisp_socks5_greeting *greeting)
-{
-	struct client_handshake *handshake = client->handshake;
-
-	if (client->state == CLIENT_GREETING)
-		return wisp_socks5_greeting_decode(handshake->message, handshake->size, need, greeting);
-	return wisp_socks5_request_decode(handshake->message, handshake->size, need, &handshake->request);
-}
-
-/*
- * Read the greeting and the request, and not a byte more: what follows stays in the socket, from where the tunnel pulls
- * it.
- */
-static void
-shake_hands(struct client *client)
-{
-	for (;;) {
-		struct client_handshake *handshake = client->handshake;
-		struct wisp_socks5_greeting greeting = {0};
-		size_t need, n;
-
-		switch (decode(client, &need, &greeting)) {
-		case WISP_SOCKS5_MORE:
-			n = relay_read(&client->relay, handshake->message + handshake->size, need - handshake->size);
-			handshake->size += n;
-			if (n > 0)
-				break;
-			if (client->relay.state != RELAY_OPEN)
-				client_free(client);
-			return;
-		case WISP_SOCKS5_OK:
-			if (client->state == CLIENT_REQUEST) {
-				handle_request(client);
-				return;
-			}
-			if (!choose_method(client, &greeting))
-				return;
-			break;
-		case WISP_SOCKS5_INVALID:
-			log_info("a program does not speak SOCKS5 (its first byte is 0x%02x); set it to SOCKS5, not "
-				 "HTTP or SOCKS4",
-				handshake->message[0]);
-			client_free(client);
-			return;
-		case WISP_SOCKS5_BAD_ADDRESS:
-			refuse(client, WISP_SOCKS5_ADDRESS_UNSUPPORTED);
-			return;
-		case WISP_SOCKS5_BAD_NAME:
-			refuse(client, WISP_SOCKS5_FAILURE);
-			return;
-		}
-	}
-}
-
-void
-client_connect(struct client *client)
-{
-	struct wisp_session *session = tunnel_session(client->bridge->tunnel);
-	const struct wisp_socks5_request *request = &client->handshake->request;
-	const struct wisp_destination destination = {
-		.type = WISP_TCP,
-		.port = request->destination.port,
-		.host = request->destination.host,
-		.host_size = request->destination.host_size,
-	};
-	uint8_t reply[WISP_SOCKS5_REPLY_MAX];
-	char text[ADDRESS_JOINED_SIZE];
-
-	if (client->state != CLIENT_WAITING)
-		return;
-	event_del(&client->timer);
-	/* Streams whose CLOSE the server does not take count too: programs that come and go must not pile them up. */
-	if (wisp_session_stream_count(session) < 2 * client->bridge->options->max_clients)
-		client->stream = wisp_stream_open(session, &destination, &stream_callbacks, client);
-	if (client->stream == NULL) {
-		refuse(client, WISP_SOCKS5_FAILURE);
-		return;
-	}
-	log_debug("stream %u: CONNECT to %s", wisp_stream_id(client->stream),
-		address_join(request->destination.host, request->destination.port, text));
-	client->state = CLIENT_OPEN;
-	if (!relay_write(&client->relay, reply, wisp_socks5_reply(reply, WISP_SOCKS5_SUCCEEDED, NULL))) {
-		lose(client);
-		return;
-	}
-	free(client->handshake);
-	client->handshake = NULL;
-	wisp_stream_ready(client->stream);
-	check_idle(client);
-}
-
-/* ---- the stream ---- */
 
 /* Wisp has no half-close: the stream stays open for the answer. Whether anybody still waits for it, probes tell. */
 static void
@@ -347,7 +331,7 @@ on_stream_read(void *arg, uint8_t *p, size_t n)
 	const size_t size = relay_read(&client->relay, p, n);
 
 	if (client->relay.state == RELAY_ERROR)
-		lose(client);
+		client_lose(client);
 	else if (was_open && client->relay.state == RELAY_EOF)
 		half_close(client);
 	return size;
@@ -368,9 +352,20 @@ on_stream_data(void *arg, uint8_t *p, size_t n, bool last)
 	struct bridge *bridge = client->bridge;
 
 	(void)last;
+	if (client->state == CLIENT_OPENING && !begin_stream(client))
+		return;
 	if (!relay_write(&client->relay, p, n))
-		lose(client);
+		client_lose(client);
 	bridge_check_budget(bridge);
+}
+
+static void
+on_stream_granted(void *arg)
+{
+	struct client *client = arg;
+
+	if (client->state == CLIENT_OPENING)
+		begin_stream(client);
 }
 
 static void
@@ -380,6 +375,10 @@ on_stream_closed(void *arg, uint8_t reason)
 
 	log_debug("stream %u: %s (0x%02x)", wisp_stream_id(client->stream), wisp_reason_text(reason), reason);
 	client->stream = NULL;
+	if (client->state == CLIENT_OPENING) {
+		client_refuse(client, reply_for(reason));
+		return;
+	}
 	client->reason = reason;
 	client->state = CLIENT_DRAINING;
 	if (relay_backlog(&client->relay) == 0)
@@ -393,6 +392,7 @@ static const struct wisp_stream_callbacks stream_callbacks = {
 	.closed = on_stream_closed,
 	.read = on_stream_read,
 	.available = on_stream_available,
+	.granted = on_stream_granted,
 };
 
 /* ---- events ---- */
@@ -403,7 +403,7 @@ flush(struct client *client)
 	struct bridge *bridge = client->bridge;
 
 	if (!relay_flush(&client->relay))
-		lose(client);
+		client_lose(client);
 	else if (client->state == CLIENT_DRAINING && relay_backlog(&client->relay) == 0)
 		finish(client);
 	bridge_check_budget(bridge);
@@ -416,7 +416,7 @@ check_socket(struct client *client)
 	relay_check(&client->relay);
 	if (client->relay.state != RELAY_ERROR)
 		return true;
-	lose(client);
+	client_lose(client);
 	return false;
 }
 
@@ -440,10 +440,12 @@ on_socket(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	switch (client->state) {
 	case CLIENT_GREETING:
+	case CLIENT_PASSWORD:
 	case CLIENT_REQUEST:
-		shake_hands(client);
+		negotiation_advance(client);
 		break;
 	case CLIENT_WAITING:
+	case CLIENT_OPENING:
 		check_socket(client);
 		break;
 	case CLIENT_OPEN:
@@ -452,6 +454,7 @@ on_socket(evutil_socket_t fd, short what, void *arg)
 	case CLIENT_DRAINING:
 		flush(client);
 		break;
+	case CLIENT_ASSOCIATED: /* the association ends with this connection */
 	case CLIENT_LEAVING:
 		discard(client);
 		break;
@@ -468,16 +471,25 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	switch (client->state) {
 	case CLIENT_GREETING:
+	case CLIENT_PASSWORD:
 	case CLIENT_REQUEST:
 		log_debug("a program did not finish its SOCKS handshake");
 		client_free(client);
 		break;
 	case CLIENT_WAITING:
 		log_debug("a program waited too long for the tunnel");
-		refuse(client, WISP_SOCKS5_FAILURE);
+		client_refuse(client, WISP_SOCKS5_FAILURE);
+		break;
+	case CLIENT_OPENING:
+		log_debug("stream %u: the server did not say whether it is open", wisp_stream_id(client->stream));
+		wisp_stream_close(client->stream, WISP_REASON_VOLUNTARY);
+		client->stream = NULL;
+		client_refuse(client, WISP_SOCKS5_TTL_EXPIRED);
 		break;
 	case CLIENT_OPEN:
 		check_idle(client);
+		break;
+	case CLIENT_ASSOCIATED:
 		break;
 	case CLIENT_DRAINING:
 		if (now_ms - client->relay.taken_ms < stall_ms)
@@ -495,19 +507,19 @@ struct client *
 client_new(struct bridge *bridge, evutil_socket_t fd)
 {
 	struct client *client = calloc(1, sizeof *client);
-	struct client_handshake *handshake = malloc(sizeof *handshake);
+	struct negotiation *negotiation = malloc(sizeof *negotiation);
 
 	if (client != NULL)
 		relay_init(&client->relay, &bridge->backlog_bytes);
-	if (client == NULL || handshake == NULL || !relay_open(&client->relay, bridge->base, fd, on_socket, client)) {
-		free(handshake);
+	if (client == NULL || negotiation == NULL || !relay_open(&client->relay, bridge->base, fd, on_socket, client)) {
+		free(negotiation);
 		free(client);
 		close(fd);
 		return NULL;
 	}
-	handshake->size = 0;
+	negotiation->size = 0;
 	client->bridge = bridge;
-	client->handshake = handshake;
+	client->negotiation = negotiation;
 	evtimer_assign(&client->timer, bridge->base, on_timer, client);
 	set_timer(client, HANDSHAKE_MS);
 	return client;

@@ -1,4 +1,4 @@
-/* A local program: its SOCKS handshake, then its stream through the tunnel, to the end of its connection. */
+/* A local program: what it asks for, and its stream through the tunnel, to the end of its connection. */
 #ifndef CLIENT_H
 #define CLIENT_H
 
@@ -8,27 +8,34 @@
 
 #include <sys/queue.h>
 
+#include <wisp/socks5.h>
+
 #include "bridge.h"
 #include "relay.h"
 
 enum client_state {
-	CLIENT_GREETING, /* the greeting is being read */
-	CLIENT_REQUEST,  /* the request is being read */
-	CLIENT_WAITING,  /* for the tunnel */
-	CLIENT_OPEN,     /* there is a stream */
-	CLIENT_DRAINING, /* the stream is over; what it brought is still on its way to the program */
-	CLIENT_LEAVING,  /* everything has been said; the program may take its time to hang up */
+	CLIENT_GREETING,   /* the greeting is being read */
+	CLIENT_PASSWORD,   /* the user name and the password are being read */
+	CLIENT_REQUEST,    /* the request is being read */
+	CLIENT_WAITING,    /* for the tunnel */
+	CLIENT_OPENING,    /* for the server to confirm the stream */
+	CLIENT_OPEN,       /* there is a stream */
+	CLIENT_ASSOCIATED, /* there is an association for UDP */
+	CLIENT_DRAINING,   /* the stream is over; what it brought is still on its way to the program */
+	CLIENT_LEAVING,    /* everything has been said; the program may take its time to hang up */
 };
 
-struct client_handshake;
+struct association;
+struct negotiation;
 
 struct client {
 	TAILQ_ENTRY(client) entry;
 	struct bridge *bridge;
 	struct relay relay;
-	struct event timer;                 /* what it means depends on the state */
-	struct wisp_stream *stream;         /* OPEN */
-	struct client_handshake *handshake; /* until OPEN */
+	struct event timer;              /* what it means depends on the state */
+	struct wisp_stream *stream;      /* OPENING and OPEN */
+	struct association *association; /* ASSOCIATED */
+	struct negotiation *negotiation; /* until the request has been granted */
 	enum client_state state;
 	uint8_t reason; /* DRAINING: why the stream ended */
 };
@@ -36,8 +43,26 @@ struct client {
 /* Take a program's connection. Returns NULL, with the socket closed, when there is no memory for it. */
 struct client *client_new(struct bridge *bridge, evutil_socket_t fd);
 
-/* The tunnel is up: open the stream of a client that waits for it. */
+/* The request has been read: do what it asks for, or wait for the tunnel. */
+void client_request(struct client *client);
+
+/* The tunnel is up: do what a client asks for that waits for it. */
 void client_connect(struct client *client);
+
+/*
+ * Grant the request; `address` is NULL where there is none to tell. Returns false when that was the end of the client,
+ * whose socket broke.
+ */
+bool client_accept(struct client *client, const struct wisp_socks5_address *address);
+
+/* Refuse the request, and leave. */
+void client_refuse(struct client *client, enum wisp_socks5_reply code);
+
+/* Everything has been said: end the connection so that the program gets it all. */
+void client_leave(struct client *client);
+
+/* The program's socket broke. */
+void client_lose(struct client *client);
 
 /* Take nothing more from a client that takes nothing. Returns false when it is not one of those. */
 bool client_end_if_stalled(struct client *client, uint64_t now_ms);

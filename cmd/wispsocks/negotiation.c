@@ -1,0 +1,149 @@
+#include "negotiation.h"
+
+#include "accounts.h"
+#include "client.h"
+#include "log.h"
+
+static const char not_socks5[] =
+	"a program does not speak SOCKS5 (its first byte is 0x%02x); set it to SOCKS5, not HTTP or SOCKS4";
+
+/* Send a message of the handshake. Returns false when that was the end of the client. */
+static bool
+reply(struct client *client, const uint8_t *p, size_t n)
+{
+	if (relay_write(&client->relay, p, n))
+		return true;
+	client_lose(client);
+	return false;
+}
+
+/* The method that the program offers and we accept, or UNACCEPTABLE. */
+static uint8_t
+choose_method(const struct client *client, const struct wisp_socks5_greeting *greeting)
+{
+	const bool known = client->bridge->accounts != NULL;
+	const uint8_t method = known ? WISP_SOCKS5_METHOD_PASSWORD : WISP_SOCKS5_METHOD_NONE;
+
+	return wisp_socks5_offers(greeting, method) ? method : WISP_SOCKS5_METHOD_UNACCEPTABLE;
+}
+
+/* Answer the greeting. Returns false when that was the end of the client. */
+static bool
+answer_greeting(struct client *client, const struct wisp_socks5_greeting *greeting)
+{
+	const uint8_t method = choose_method(client, greeting);
+	uint8_t p[WISP_SOCKS5_METHOD_REPLY_SIZE];
+
+	if (!reply(client, p, wisp_socks5_method_reply(p, method)))
+		return false;
+	if (method == WISP_SOCKS5_METHOD_UNACCEPTABLE) {
+		log_info("a program offers no SOCKS5 authentication method that is accepted%s",
+			client->bridge->accounts != NULL ? "; give it a user name and a password" : "");
+		client_leave(client);
+		return false;
+	}
+	client->state = method == WISP_SOCKS5_METHOD_PASSWORD ? CLIENT_PASSWORD : CLIENT_REQUEST;
+	return true;
+}
+
+/* Answer the password. Returns false when that was the end of the client. */
+static bool
+answer_password(struct client *client, const struct wisp_socks5_password *password)
+{
+	const bool good = accounts_check(client->bridge->accounts, password->user, password->user_size,
+		password->password, password->password_size);
+	uint8_t p[WISP_SOCKS5_PASSWORD_REPLY_SIZE];
+
+	if (!reply(client, p, wisp_socks5_password_reply(p, good)))
+		return false;
+	if (!good) {
+		log_info("a program has a wrong user name or password; see --socks-auth");
+		client_leave(client); /* as RFC 1929 section 2 wants it */
+		return false;
+	}
+	client->state = CLIENT_REQUEST;
+	return true;
+}
+
+union message {
+	struct wisp_socks5_greeting greeting;
+	struct wisp_socks5_password password;
+};
+
+static enum wisp_socks5_result
+decode(struct client *client, size_t *need, union message *message)
+{
+	struct negotiation *negotiation = client->negotiation;
+	const uint8_t *p = negotiation->message;
+	const size_t n = negotiation->size;
+
+	if (client->state == CLIENT_GREETING)
+		return wisp_socks5_greeting_decode(p, n, need, &message->greeting);
+	if (client->state == CLIENT_PASSWORD)
+		return wisp_socks5_password_decode(p, n, need, &message->password);
+	return wisp_socks5_request_decode(p, n, need, &negotiation->request);
+}
+
+/* Answer a message that has been read. Returns whether there is another one to come. */
+static bool
+answer(struct client *client, const union message *message)
+{
+	bool more;
+
+	if (client->state == CLIENT_REQUEST) {
+		client_request(client);
+		return false;
+	}
+	more = client->state == CLIENT_GREETING ? answer_greeting(client, &message->greeting)
+						: answer_password(client, &message->password);
+	if (more)
+		client->negotiation->size = 0;
+	return more;
+}
+
+/* Read some more of a message that takes `need` bytes. Returns false when there is nothing more for now. */
+static bool
+read_more(struct client *client, size_t need)
+{
+	struct negotiation *negotiation = client->negotiation;
+	const size_t n = relay_read(&client->relay, negotiation->message + negotiation->size, need - negotiation->size);
+
+	negotiation->size += n;
+	if (n == 0 && client->relay.state != RELAY_OPEN)
+		client_free(client);
+	return n > 0;
+}
+
+/*
+ * Each message is read up to its end and not a byte further: what follows the last one stays in the socket, from where
+ * the tunnel pulls it.
+ */
+void
+negotiation_advance(struct client *client)
+{
+	union message message;
+	bool more = true;
+
+	while (more) {
+		size_t need;
+
+		switch (decode(client, &need, &message)) {
+		case WISP_SOCKS5_MORE:
+			more = read_more(client, need);
+			break;
+		case WISP_SOCKS5_OK:
+			more = answer(client, &message);
+			break;
+		case WISP_SOCKS5_INVALID:
+			log_info(not_socks5, client->negotiation->message[0]);
+			client_free(client);
+			return;
+		case WISP_SOCKS5_BAD_ADDRESS:
+			client_refuse(client, WISP_SOCKS5_ADDRESS_UNSUPPORTED);
+			return;
+		case WISP_SOCKS5_BAD_NAME:
+			client_refuse(client, WISP_SOCKS5_FAILURE);
+			return;
+		}
+	}
+}

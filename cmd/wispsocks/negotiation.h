@@ -1,0 +1,23 @@
+/* The SOCKS handshake of a program: which method, who it is, and what it asks for. */
+#ifndef NEGOTIATION_H
+#define NEGOTIATION_H
+
+#include <stdint.h>
+
+#include <wisp/socks5.h>
+
+struct client;
+
+struct negotiation {
+	uint8_t message[WISP_SOCKS5_MESSAGE_MAX];
+	size_t size; /* of what has been read of the message */
+	struct wisp_socks5_request request;
+};
+
+/*
+ * Go on with the handshake as far as what has arrived allows. In the end, client_request() is called, or the client is
+ * refused, or gone.
+ */
+void negotiation_advance(struct client *client);
+
+#endif
