@@ -38,9 +38,9 @@ static const struct option_spec option_table[] = {
 	{NULL, "stall-timeout", 0, OPTION_SECONDS, SETTING(bridge.stall_timeout_ms), "SECONDS",
 		"close a stream whose program takes no data while others wait (30)", 1, HOUR_MS, NULL},
 
-	{"The server", "cacert", 0, OPTION_TEXT, SETTING(bridge.tunnel.cacert), "FILE",
+	{"The server", "cacert", 0, OPTION_TEXT, SETTING(bridge.tunnel.tls.cacert), "FILE",
 		"trust these certificates instead of the system's", 0, 0, NULL},
-	{NULL, "insecure", 0, OPTION_FLAG, SETTING(bridge.tunnel.insecure), NULL,
+	{NULL, "insecure", 0, OPTION_FLAG, SETTING(bridge.tunnel.tls.insecure), NULL,
 		"do not verify the server's certificate", 0, 0, NULL},
 	{NULL, "wisp", 0, OPTION_CHOICE, SETTING(versions), "1|2|auto", "protocol version (auto)", 0, 0, "auto|1|2"},
 	{NULL, "ping-interval", 0, OPTION_SECONDS, SETTING(bridge.tunnel.ping_interval_ms), "SECONDS",
@@ -92,7 +92,7 @@ check(struct settings *settings, const char *url_text)
 		log_warning("only %zu programs at once: the limit of open files (ulimit -n) is %zu",
 			settings->bridge.max_clients, descriptors);
 	}
-	if (settings->bridge.tunnel.insecure)
+	if (settings->bridge.tunnel.tls.insecure)
 		log_warning("--insecure: whoever answers at %s is taken for the server",
 			settings->bridge.tunnel.url.authority);
 	return true;

@@ -28,7 +28,7 @@ verify(X509_STORE_CTX *store, void *arg)
 	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(store);
 	int ok;
 
-	if (tls->insecure) {
+	if (tls->options->insecure) {
 		X509_STORE_CTX_set_error(store, X509_V_OK);
 		return 1;
 	}
@@ -71,9 +71,11 @@ openssl_error(void)
 }
 
 static bool
-trust(struct tls *tls, const char *cacert)
+trust(struct tls *tls)
 {
-	if (tls->insecure)
+	const char *cacert = tls->options->cacert;
+
+	if (tls->options->insecure)
 		return true;
 	if (cacert == NULL)
 		return SSL_CTX_set_default_verify_paths(tls->context) == 1;
@@ -89,17 +91,16 @@ trust(struct tls *tls, const char *cacert)
 }
 
 bool
-tls_init(struct tls *tls, const struct url *url, const char *cacert, bool insecure)
+tls_init(struct tls *tls, const struct tls_options *options)
 {
 	memset(tls, 0, sizeof *tls);
-	tls->url = url;
-	tls->insecure = insecure;
+	tls->options = options;
 	tls->context = SSL_CTX_new(TLS_client_method());
 	if (tls->context == NULL || SSL_CTX_set_min_proto_version(tls->context, TLS1_2_VERSION) != 1) {
 		log_error("cannot set up TLS: %s", openssl_error());
 		return false;
 	}
-	if (!trust(tls, cacert))
+	if (!trust(tls))
 		return false;
 	SSL_CTX_set_app_data(tls->context, tls);
 	SSL_CTX_set_cert_verify_callback(tls->context, verify, tls);
@@ -107,6 +108,13 @@ tls_init(struct tls *tls, const struct url *url, const char *cacert, bool insecu
 	SSL_CTX_set_read_ahead(tls->context, 1);
 	SSL_CTX_set_default_read_buffer_len(tls->context, READ_BUFFER_SIZE);
 	return true;
+}
+
+void
+tls_aim(struct tls *tls, const struct url *url)
+{
+	tls->url = url;
+	tls->refused = NULL;
 }
 
 void

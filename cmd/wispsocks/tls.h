@@ -11,15 +11,23 @@
 
 #include "url.h"
 
-struct tls {
-	SSL_CTX *context;
-	const struct url *url;
-	bool insecure;
-	const char *refused; /* why the last certificate was refused, or NULL */
+struct tls_options {
+	const char *cacert; /* NULL for the system's */
+	bool insecure;      /* do not verify the server's certificate */
 };
 
-/* Set up the context. `cacert` is NULL for the system's certificates. Returns false when that failed: logged. */
-bool tls_init(struct tls *tls, const struct url *url, const char *cacert, bool insecure);
+struct tls {
+	SSL_CTX *context;
+	const struct tls_options *options;
+	const struct url *url; /* the server's */
+	const char *refused;   /* why its certificate was refused, or NULL */
+};
+
+/* Set up the context. `options` must outlive it. Returns false when that failed: logged. */
+bool tls_init(struct tls *tls, const struct tls_options *options);
 void tls_free(struct tls *tls);
+
+/* The next connection is to this URL, which must stay until it is over. */
+void tls_aim(struct tls *tls, const struct url *url);
 
 #endif

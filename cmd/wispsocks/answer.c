@@ -1,0 +1,80 @@
+#include "answer.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include <wisp/upgrade.h>
+
+/* A header of the response, or "" when it is not there or too long. */
+static const char *
+header(struct lws *wsi, enum lws_token_indexes token, char *text, int size)
+{
+	if (lws_hdr_copy(wsi, text, size, token) <= 0)
+		text[0] = '\0';
+	return text;
+}
+
+/* Any answer but 101. What the user can do about it depends on the kind. */
+static void
+judge_status(struct lws *wsi, unsigned status, struct failure *failure)
+{
+	char location[200];
+
+	switch (status) {
+	case 401:
+	case 403:
+	case 407:
+		failure_set(failure, FAILURE_ANSWERED,
+			"the server refuses access (HTTP %u); check the URL and the credentials", status);
+		return;
+	case 408:
+	case 425:
+	case 429:
+		failure_set(failure, FAILURE_PASSING, "the server asks to come back later (HTTP %u)", status);
+		return;
+	default:
+		break;
+	}
+	if (status >= 300 && status < 400)
+		failure_set(failure, FAILURE_ANSWERED,
+			"the server redirects to '%s' (HTTP %u); give that URL if you trust it",
+			header(wsi, WSI_TOKEN_HTTP_LOCATION, location, sizeof location), status);
+	else if (status >= 500)
+		failure_set(failure, FAILURE_PASSING, "the server is out of order (HTTP %u)", status);
+	else
+		failure_set(failure, FAILURE_ANSWERED, "there is no WebSocket at this URL (HTTP %u); check its path",
+			status);
+}
+
+bool
+answer_opens(struct lws *wsi, const char *key, bool offered, struct failure *failure)
+{
+	const unsigned status = lws_http_client_http_response(wsi);
+	char expected[WISP_UPGRADE_ACCEPT_SIZE];
+	char text[64];
+
+	if (status != 101) {
+		judge_status(wsi, status, failure);
+		return false;
+	}
+	if (!wisp_upgrade_accept(key, expected) ||
+		strcmp(header(wsi, WSI_TOKEN_ACCEPT, text, sizeof text), expected) != 0) {
+		failure_set(failure, FAILURE_ANSWERED,
+			"the server's Sec-WebSocket-Accept is wrong: this is no WebSocket server");
+		return false;
+	}
+	if (strcasecmp(header(wsi, WSI_TOKEN_UPGRADE, text, sizeof text), "websocket") != 0) {
+		failure_set(failure, FAILURE_ANSWERED, "the server upgrades to '%s' instead of websocket", text);
+		return false;
+	}
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_EXTENSIONS) > 0) {
+		failure_set(failure, FAILURE_ANSWERED, "the server uses a WebSocket extension that was not offered");
+		return false;
+	}
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL) > 0 &&
+		(!offered || strcmp(header(wsi, WSI_TOKEN_PROTOCOL, text, sizeof text), ANSWER_PROTOCOL) != 0)) {
+		failure_set(failure, FAILURE_ANSWERED, "the server chose a subprotocol that was not offered");
+		return false;
+	}
+	return true;
+}
