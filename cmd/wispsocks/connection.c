@@ -10,6 +10,7 @@
 
 #include "address.h"
 #include "answer.h"
+#include "header.h"
 #include "log.h"
 #include "wire.h"
 
@@ -24,7 +25,8 @@
 static int
 append_headers(struct connection *connection, unsigned char **p, size_t room)
 {
-	const int n = snprintf((char *)*p, room,
+	const struct option_list *more = connection->request.headers;
+	int n = snprintf((char *)*p, room,
 		"Upgrade: websocket\r\n"
 		"Connection: Upgrade\r\n"
 		"Sec-WebSocket-Key: %s\r\n"
@@ -34,6 +36,10 @@ append_headers(struct connection *connection, unsigned char **p, size_t room)
 		connection->request.offers_v2 ? "Sec-WebSocket-Protocol: " ANSWER_PROTOCOL "\r\n" : "");
 
 	if (n < 0 || (size_t)n >= room)
+		return -1;
+	if (more != NULL)
+		n += (int)headers_write(more, (char *)*p + n, room - (size_t)n);
+	if ((size_t)n >= room)
 		return -1;
 	*p += n;
 	return 0;
@@ -274,7 +280,7 @@ connection_start(struct connection *connection, const struct connection_request 
 		.address = host,
 		.port = request->url->port,
 		.path = request->url->path,
-		.host = request->url->authority,
+		.host = request->host,
 		.method = "GET",
 		.alpn = "http/1.1",
 		.ssl_connection = (request->url->tls ? LCCSCF_USE_SSL : 0) | LCCSCF_HTTP_NO_FOLLOW_REDIRECT,

@@ -20,6 +20,7 @@
 #include "url.h"
 
 struct address;
+struct option_list;
 
 enum connection_state {
 	CONNECTION_NONE,
@@ -31,7 +32,9 @@ enum connection_state {
 /* Where to, and what to ask for. All that it points to must stay until the connection is closed. */
 struct connection_request {
 	const struct url *url;
-	const struct address *address; /* one of the host's */
+	const struct address *address;     /* one of the host's */
+	const char *host;                  /* as the Host header wants it */
+	const struct option_list *headers; /* more lines for the request; NULL for none */
 	bool offers_v2;
 };
 

@@ -2,10 +2,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <event2/event.h>
 
 #include "bridge.h"
+#include "header.h"
 #include "log.h"
 #include "options.h"
 #include "stop.h"
@@ -42,6 +44,8 @@ static const struct option_spec option_table[] = {
 		"trust these certificates instead of the system's", 0, 0, NULL},
 	{NULL, "insecure", 0, OPTION_FLAG, SETTING(bridge.tunnel.tls.insecure), NULL,
 		"do not verify the server's certificate", 0, 0, NULL},
+	{NULL, "header", 'H', OPTION_LIST, SETTING(bridge.tunnel.headers), "LINE",
+		"add 'NAME: VALUE' to the request for the WebSocket; repeatable", 0, 0, NULL},
 	{NULL, "wisp", 0, OPTION_CHOICE, SETTING(versions), "1|2|auto", "protocol version (auto)", 0, 0, "auto|1|2"},
 	{NULL, "ping-interval", 0, OPTION_SECONDS, SETTING(bridge.tunnel.ping_interval_ms), "SECONDS",
 		"ping the server; after two without a sign of life it is dead (30)", 10, HOUR_MS, NULL},
@@ -68,6 +72,19 @@ stop(void *arg)
 	event_base_loopbreak(arg);
 }
 
+/* What is wrong with a header is said without its value, which may be a secret. */
+static bool
+check_headers(const struct option_list *headers)
+{
+	const char *line, *wrong = headers_check(headers, &line);
+
+	if (wrong == NULL)
+		return true;
+	options_complain(&program, "--header '%.*s': %s", (int)(strchr(line, ':') != NULL ? strcspn(line, ":") : 0),
+		line, wrong);
+	return false;
+}
+
 /* Make the settings complete. Returns false when they make no sense: said. */
 static bool
 check(struct settings *settings, const char *url_text)
@@ -85,6 +102,8 @@ check(struct settings *settings, const char *url_text)
 		options_complain(&program, "'%s': %s", url_text, wrong);
 		return false;
 	}
+	if (!check_headers(&settings->bridge.tunnel.headers))
+		return false;
 	settings->bridge.tunnel.versions = versions[settings->versions];
 	log_set_level(LOG_LEVEL_INFO + settings->verbosity);
 	if (settings->bridge.max_clients + OWN_DESCRIPTORS > descriptors) {

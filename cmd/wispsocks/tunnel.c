@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "connection.h"
 #include "failure.h"
+#include "header.h"
 #include "log.h"
 #include "resolver.h"
 #include "wire.h"
@@ -55,7 +56,8 @@ struct tunnel {
 	struct evutil_addrinfo *next_address;
 	struct address address; /* the one being tried */
 	struct connection connection;
-	struct event attempt_timer; /* WAITING: the next attempt; otherwise: the end of this one */
+	char host_header[HEADER_HOST_SIZE]; /* "" for the URL's */
+	struct event attempt_timer;         /* WAITING: the next attempt; otherwise: the end of this one */
 	struct event tick_timer;
 	struct event run_event;  /* there is something to send or to read */
 	struct event held_timer; /* the session's deadline */
@@ -360,6 +362,8 @@ try_address(struct tunnel *tunnel)
 	const struct timeval limit = clock_timeval(found->ai_next != NULL ? ADDRESS_MS : ATTEMPT_MS);
 	const struct connection_request request = {
 		.url = &tunnel->options->url,
+		.host = tunnel->host_header[0] != '\0' ? tunnel->host_header : tunnel->options->url.authority,
+		.headers = &tunnel->options->headers,
 		.address = &tunnel->address,
 		.offers_v2 = tunnel->options->versions != WISP_VERSION_1,
 	};
@@ -471,6 +475,7 @@ tunnel_new(struct event_base *base, const struct tunnel_options *options, const 
 	evtimer_assign(&tunnel->run_event, base, on_run, tunnel);
 	evtimer_assign(&tunnel->held_timer, base, on_run, tunnel);
 	event_assign(&tunnel->ping_timer, base, -1, EV_PERSIST, on_ping_timer, tunnel);
+	headers_host(&options->headers, tunnel->host_header);
 	tunnel->resolver = resolver_new(base);
 	good = connection_init(
 		&tunnel->connection, base, &options->tls, &connection_callbacks, tunnel, &tunnel->failure);

@@ -12,6 +12,7 @@
 
 #include <wisp/session.h>
 
+#include "options.h"
 #include "tls.h"
 #include "url.h"
 
@@ -20,6 +21,7 @@ struct tunnel;
 struct tunnel_options {
 	struct url url;
 	enum wisp_versions versions;
+	struct option_list headers; /* more lines for the upgrade request */
 	struct tls_options tls;
 	uint64_t ping_interval_ms;
 };
