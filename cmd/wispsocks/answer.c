@@ -21,6 +21,12 @@ judge_status(struct lws *wsi, unsigned status, struct failure *failure)
 	char location[200];
 
 	switch (status) {
+	case 400:
+		failure_set(failure, FAILURE_ANSWERED,
+			"the server does not like the request (HTTP %u); check the URL, and whether the server wants a "
+			"client certificate (--cert)",
+			status);
+		return;
 	case 401:
 	case 403:
 	case 407:

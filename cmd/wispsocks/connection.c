@@ -61,16 +61,37 @@ take_answer(struct connection *connection, struct lws *wsi)
 static void
 judge_connection_error(struct connection *connection, const char *text)
 {
-	if (connection->tls.refused != NULL)
+	const struct tls *tls = &connection->tls;
+	const char *alert = SSL_alert_desc_string_long(tls->alert);
+
+	if (tls->refused != NULL)
 		failure_set(connection->failure, FAILURE_LASTING,
 			"the server's certificate is refused: %s; trust its issuer with --cacert, or nobody with "
 			"--insecure",
-			connection->tls.refused);
+			tls->refused);
+	else if (tls_alert_is_about_certificate(tls) && tls->options->cert == NULL)
+		failure_set(connection->failure, FAILURE_LASTING,
+			"the server wants a client certificate (%s); give one with --cert", alert);
+	else if (tls_alert_is_about_certificate(tls))
+		failure_set(connection->failure, FAILURE_LASTING,
+			"the server refuses the client certificate (%s); check --cert", alert);
+	else if (tls->alert >= 0)
+		failure_set(connection->failure, FAILURE_PASSING, "the server ended TLS (%s)%s", alert,
+			tls->options->cert == NULL ? "; perhaps it wants a client certificate (--cert)" : "");
 	else
 		failure_set(connection->failure, FAILURE_PASSING,
 			"the connection failed before there was an answer (%s); check the port, and whether it is ws "
 			"or wss",
 			text);
+}
+
+/* The connection is over. After TLS 1.3's handshake, the server may still refuse our certificate. */
+static void
+judge_end(struct connection *connection)
+{
+	if (connection->state == CONNECTION_UPGRADE && connection->tls.alert >= 0)
+		judge_connection_error(connection, "");
+	failure_set(connection->failure, FAILURE_PASSING, "the server closed the connection");
 }
 
 static int
@@ -114,7 +135,7 @@ on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, 
 	case LWS_CALLBACK_WSI_DESTROY:
 		if (wsi != connection->wsi)
 			break;
-		failure_set(connection->failure, FAILURE_PASSING, "the server closed the connection");
+		judge_end(connection);
 		connection->wsi = NULL;
 		break;
 	default:
@@ -290,7 +311,7 @@ connection_start(struct connection *connection, const struct connection_request 
 
 	connection->request = *request;
 	connection->state = CONNECTION_TCP;
-	tls_aim(&connection->tls, request->url);
+	tls_aim(&connection->tls, request->url, true);
 	if (!wisp_upgrade_key(connection->key)) {
 		failure_set(connection->failure, FAILURE_PASSING, "no randomness for the WebSocket's key");
 		return;

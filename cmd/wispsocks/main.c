@@ -42,6 +42,10 @@ static const struct option_spec option_table[] = {
 
 	{"The server", "cacert", 0, OPTION_TEXT, SETTING(bridge.tunnel.tls.cacert), "FILE",
 		"trust these certificates instead of the system's", 0, 0, NULL},
+	{NULL, "cert", 0, OPTION_TEXT, SETTING(bridge.tunnel.tls.cert), "FILE",
+		"show the server this certificate, and those that vouch for it", 0, 0, NULL},
+	{NULL, "cert-key", 0, OPTION_TEXT, SETTING(bridge.tunnel.tls.cert_key), "FILE",
+		"its key, if that is not in the same file", 0, 0, NULL},
 	{NULL, "insecure", 0, OPTION_FLAG, SETTING(bridge.tunnel.tls.insecure), NULL,
 		"do not verify the server's certificate", 0, 0, NULL},
 	{NULL, "header", 'H', OPTION_LIST, SETTING(bridge.tunnel.headers), "LINE",
@@ -100,6 +104,10 @@ check(struct settings *settings, const char *url_text)
 	wrong = url_parse(url_text, &settings->bridge.tunnel.url);
 	if (wrong != NULL) {
 		options_complain(&program, "'%s': %s", url_text, wrong);
+		return false;
+	}
+	if (settings->bridge.tunnel.tls.cert_key != NULL && settings->bridge.tunnel.tls.cert == NULL) {
+		options_complain(&program, "--cert-key is the key of a certificate: give --cert too");
 		return false;
 	}
 	if (!check_headers(&settings->bridge.tunnel.headers))

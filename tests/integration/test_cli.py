@@ -24,7 +24,7 @@ from wispservers import Wispd
 OPTIONS = {
     "wispsocks": ["--listen", "--cacert", "--insecure", "--wisp", "--connect-timeout",
                   "--idle-timeout", "--stall-timeout", "--ping-interval", "--max-clients",
-                  "--buffer-limit", "--header", "-H", "-l", "-v", "-q", "--help", "--version"],
+                  "--buffer-limit", "--header", "-H", "--cert", "--cert-key", "-l", "-v", "-q", "--help", "--version"],
     "wispd": ["--listen", "--cert", "--cert-key", "--path", "--allow-loopback", "--allow-private",
               "--wisp", "--buffer", "-l", "-v", "-q", "--help", "--version"],
 }
@@ -95,6 +95,7 @@ def test_version(program: str, libraries: list[str]) -> None:
     ["--listen", "127.0.0.1:70000", URL],
     ["--listen", "127.0.0.1:http!", URL],
     ["--listen", "unix:", URL],
+    ["--cert-key", "key.pem", URL],
     ["--header", "no colon", URL],
     ["--header", "bad name: value", URL],
     ["--header", ": value", URL],
