@@ -14,12 +14,10 @@ header(struct lws *wsi, enum lws_token_indexes token, char *text, int size)
 	return text;
 }
 
-/* Any answer but 101. What the user can do about it depends on the kind. */
+/* Any other answer. What the user can do about it depends on the kind. */
 static void
-judge_status(struct lws *wsi, unsigned status, struct failure *failure)
+judge_status(unsigned status, struct failure *failure)
 {
-	char location[200];
-
 	switch (status) {
 	case 400:
 		failure_set(failure, FAILURE_ANSWERED,
@@ -41,28 +39,26 @@ judge_status(struct lws *wsi, unsigned status, struct failure *failure)
 	default:
 		break;
 	}
-	if (status >= 300 && status < 400)
-		failure_set(failure, FAILURE_ANSWERED,
-			"the server redirects to '%s' (HTTP %u); give that URL if you trust it",
-			header(wsi, WSI_TOKEN_HTTP_LOCATION, location, sizeof location), status);
-	else if (status >= 500)
+	if (status >= 500)
 		failure_set(failure, FAILURE_PASSING, "the server is out of order (HTTP %u)", status);
 	else
 		failure_set(failure, FAILURE_ANSWERED, "there is no WebSocket at this URL (HTTP %u); check its path",
 			status);
 }
 
-bool
-answer_opens(struct lws *wsi, const char *key, bool offered, struct failure *failure)
+static bool
+is_redirect(unsigned status)
 {
-	const unsigned status = lws_http_client_http_response(wsi);
+	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+/* Whether an answer of 101 is what it has to be. */
+static bool
+is_upgrade(struct lws *wsi, const char *key, bool offered, struct failure *failure)
+{
 	char expected[WISP_UPGRADE_ACCEPT_SIZE];
 	char text[64];
 
-	if (status != 101) {
-		judge_status(wsi, status, failure);
-		return false;
-	}
 	if (!wisp_upgrade_accept(key, expected) ||
 		strcmp(header(wsi, WSI_TOKEN_ACCEPT, text, sizeof text), expected) != 0) {
 		failure_set(failure, FAILURE_ANSWERED,
@@ -83,4 +79,19 @@ answer_opens(struct lws *wsi, const char *key, bool offered, struct failure *fai
 		return false;
 	}
 	return true;
+}
+
+void
+answer_judge(struct lws *wsi, const char *key, bool offered, struct answer *answer, struct failure *failure)
+{
+	answer->kind = ANSWER_NO;
+	answer->status = lws_http_client_http_response(wsi);
+	if (is_redirect(answer->status)) {
+		header(wsi, WSI_TOKEN_HTTP_LOCATION, answer->location, sizeof answer->location);
+		answer->kind = ANSWER_REDIRECTS;
+	} else if (answer->status != 101) {
+		judge_status(answer->status, failure);
+	} else if (is_upgrade(wsi, key, offered, failure)) {
+		answer->kind = ANSWER_OPENS;
+	}
 }

@@ -9,13 +9,14 @@
 #include <sys/socket.h>
 
 #include "address.h"
-#include "answer.h"
 #include "header.h"
 #include "log.h"
 #include "wire.h"
 
 /* Longer than any limit of ours: it is we who end attempts that take too long. */
 #define LWS_TIMEOUT_S 60
+/* Some servers say much in their headers; libwebsockets' own limit is 4 KiB, with the request's path and host. */
+#define ANSWER_SIZE_MAX (24 * 1024)
 /* How often libwebsockets is served in a row: each time may call back, and a callback may make more to do. */
 #define PUMP_MAX 64
 #define PUMP_MIN 3
@@ -49,7 +50,10 @@ append_headers(struct connection *connection, unsigned char **p, size_t room)
 static int
 take_answer(struct connection *connection, struct lws *wsi)
 {
-	if (!answer_opens(wsi, connection->key, connection->request.offers_v2, connection->failure))
+	answer_judge(wsi, connection->key, connection->request.offers_v2, &connection->answer, connection->failure);
+	if (connection->answer.kind == ANSWER_REDIRECTS)
+		connection->state = CONNECTION_REDIRECTED;
+	if (connection->answer.kind != ANSWER_OPENS)
 		return -1;
 	connection->state = CONNECTION_OPEN;
 	/* What came right behind the response is in libwebsockets already: no event will tell of it. */
@@ -64,6 +68,8 @@ judge_connection_error(struct connection *connection, const char *text)
 	const struct tls *tls = &connection->tls;
 	const char *alert = SSL_alert_desc_string_long(tls->alert);
 
+	if (connection->state == CONNECTION_REDIRECTED)
+		return; /* it is we who end it */
 	if (tls->refused != NULL)
 		failure_set(connection->failure, FAILURE_LASTING,
 			"the server's certificate is refused: %s; trust its issuer with --cacert, or nobody with "
@@ -89,6 +95,8 @@ judge_connection_error(struct connection *connection, const char *text)
 static void
 judge_end(struct connection *connection)
 {
+	if (connection->state == CONNECTION_REDIRECTED)
+		return;
 	if (connection->state == CONNECTION_UPGRADE && connection->tls.alert >= 0)
 		judge_connection_error(connection, "");
 	failure_set(connection->failure, FAILURE_PASSING, "the server closed the connection");
@@ -129,7 +137,7 @@ on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, 
 	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP_READ:
 		return take_bytes(connection, in, len);
 	case LWS_CALLBACK_COMPLETED_CLIENT_HTTP:
-		failure_set(connection->failure, FAILURE_PASSING, "the server closed the connection");
+		judge_end(connection);
 		break;
 	case LWS_CALLBACK_CLOSED_CLIENT_HTTP:
 	case LWS_CALLBACK_WSI_DESTROY:
@@ -157,6 +165,7 @@ create_context(struct connection *connection)
 	wire_context_info(&info, 16);
 	info.protocols = protocols;
 	info.provided_client_ssl_ctx = connection->tls.context;
+	info.max_http_header_data = ANSWER_SIZE_MAX;
 	info.timeout_secs = LWS_TIMEOUT_S;
 	info.connect_timeout_secs = LWS_TIMEOUT_S;
 	info.user = connection;
@@ -235,6 +244,22 @@ is_established(struct connection *connection)
 	       getpeername(connection->fd, (struct sockaddr *)&peer, &size) == 0;
 }
 
+/*
+ * Why the socket broke during the upgrade. What the server has said before that is read first: it may be an alert,
+ * which says more. Returns false if it did.
+ */
+static bool
+check_nothing_is_left(struct connection *connection)
+{
+	char byte;
+
+	if (connection->fd < 0 || recv(connection->fd, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
+		errno == EAGAIN || errno == EINTR)
+		return true;
+	failure_set(connection->failure, FAILURE_PASSING, "%s", strerror(errno));
+	return false;
+}
+
 /* Let libwebsockets work until it has nothing left to do. It polls without waiting. */
 static void
 pump(struct connection *connection)
@@ -242,7 +267,7 @@ pump(struct connection *connection)
 	for (int i = 0; i < PUMP_MAX && connection->wsi != NULL; i++) {
 		const unsigned before = connection->callback_count;
 
-		if (connection->state == CONNECTION_UPGRADE && !check_socket(connection))
+		if (connection->state == CONNECTION_UPGRADE && !check_nothing_is_left(connection))
 			break;
 		lws_service(connection->context, -1);
 		if (i >= PUMP_MIN && connection->callback_count == before &&
@@ -311,7 +336,7 @@ connection_start(struct connection *connection, const struct connection_request 
 
 	connection->request = *request;
 	connection->state = CONNECTION_TCP;
-	tls_aim(&connection->tls, request->url, true);
+	tls_aim(&connection->tls, request->url, request->presents);
 	if (!wisp_upgrade_key(connection->key)) {
 		failure_set(connection->failure, FAILURE_PASSING, "no randomness for the WebSocket's key");
 		return;

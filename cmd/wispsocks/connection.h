@@ -15,6 +15,7 @@
 
 #include <wisp/upgrade.h>
 
+#include "answer.h"
 #include "failure.h"
 #include "tls.h"
 #include "url.h"
@@ -27,6 +28,7 @@ enum connection_state {
 	CONNECTION_TCP,     /* being established */
 	CONNECTION_UPGRADE, /* TLS, the request and its answer */
 	CONNECTION_OPEN,    /* the server has answered 101 */
+	CONNECTION_REDIRECTED,
 };
 
 /* Where to, and what to ask for. All that it points to must stay until the connection is closed. */
@@ -35,6 +37,7 @@ struct connection_request {
 	const struct address *address;     /* one of the host's */
 	const char *host;                  /* as the Host header wants it */
 	const struct option_list *headers; /* more lines for the request; NULL for none */
+	bool presents;                     /* our certificate, if the server wants one */
 	bool offers_v2;
 };
 
@@ -57,6 +60,7 @@ struct connection {
 	enum connection_state state;
 	struct lws *wsi; /* NULL when there is none, or no longer */
 	char key[WISP_UPGRADE_KEY_SIZE];
+	struct answer answer;    /* REDIRECTED */
 	unsigned callback_count; /* of libwebsockets, to see whether it still has something to do */
 	int fd;                  /* that `fd_event` watches, or -1 */
 	struct event fd_event;
@@ -76,7 +80,7 @@ void connection_free(struct connection *connection);
 /* Begin to connect. Nothing else happens within this call, but the failure may be set. */
 void connection_start(struct connection *connection, const struct connection_request *request);
 
-/* Do what can be done now towards CONNECTION_OPEN. */
+/* Do what can be done now towards CONNECTION_OPEN, or a redirect. */
 void connection_advance(struct connection *connection);
 
 /* Read once from an open connection. Returns whether something came. */

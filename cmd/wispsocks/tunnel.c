@@ -13,6 +13,7 @@
 #include "header.h"
 #include "log.h"
 #include "resolver.h"
+#include "route.h"
 #include "wire.h"
 
 /* From the first look-up to the end of Wisp's handshake. */
@@ -51,6 +52,7 @@ struct tunnel {
 	struct failure failure;
 	bool ever_up;
 
+	struct route route;
 	struct resolver_query *query;
 	struct evutil_addrinfo *addresses;
 	struct evutil_addrinfo *next_address;
@@ -76,6 +78,7 @@ struct tunnel {
 
 static void begin_attempt(struct tunnel *tunnel);
 static void try_address(struct tunnel *tunnel);
+static void follow_redirect(struct tunnel *tunnel);
 static void run(struct tunnel *tunnel);
 
 /* ---- failures ---- */
@@ -242,6 +245,8 @@ run(struct tunnel *tunnel)
 		connection_advance(&tunnel->connection);
 		if (tunnel->connection.state == CONNECTION_OPEN && tunnel->failure.kind == FAILURE_NONE)
 			start_session(tunnel);
+		if (tunnel->connection.state == CONNECTION_REDIRECTED && tunnel->failure.kind == FAILURE_NONE)
+			follow_redirect(tunnel);
 	}
 	if (tunnel->session != NULL && tunnel->connection.wsi != NULL && tunnel->failure.kind == FAILURE_NONE)
 		receive(tunnel);
@@ -290,7 +295,7 @@ on_attempt_timer(evutil_socket_t fd, short what, void *arg)
 		return;
 	case TUNNEL_RESOLVING:
 		failure_set(&tunnel->failure, FAILURE_PASSING, "no answer from the name servers for %s",
-			tunnel->options->url.host);
+			tunnel->route.url.host);
 		break;
 	case TUNNEL_CONNECTING:
 		failure_set(&tunnel->failure, FAILURE_PASSING,
@@ -339,8 +344,9 @@ on_ready(void *arg)
 	evtimer_del(&tunnel->tick_timer);
 	if (tunnel->options->ping_interval_ms > 0)
 		event_add(&tunnel->ping_timer, &tv);
-	log_info("connected to %s (wisp v%u, %s)", tunnel->options->url.text, wisp_session_version(tunnel->session),
-		connection_tls_version(&tunnel->connection));
+	log_info("connected to %s (wisp v%u, %s%s%s)", tunnel->options->url.text, wisp_session_version(tunnel->session),
+		connection_tls_version(&tunnel->connection), tunnel->route.redirect_count > 0 ? ", redirected to " : "",
+		tunnel->route.redirect_count > 0 ? tunnel->route.url.text : "");
 	tunnel->callbacks->up(tunnel->arg);
 }
 
@@ -360,10 +366,13 @@ try_address(struct tunnel *tunnel)
 	const struct evutil_addrinfo *found = tunnel->next_address;
 	const struct timeval tick = clock_timeval(TICK_MS);
 	const struct timeval limit = clock_timeval(found->ai_next != NULL ? ADDRESS_MS : ATTEMPT_MS);
+	const struct url *url = &tunnel->route.url;
+	const bool own = route_is_own_origin(&tunnel->route);
 	const struct connection_request request = {
-		.url = &tunnel->options->url,
-		.host = tunnel->host_header[0] != '\0' ? tunnel->host_header : tunnel->options->url.authority,
-		.headers = &tunnel->options->headers,
+		.url = url,
+		.host = own && tunnel->host_header[0] != '\0' ? tunnel->host_header : url->authority,
+		.headers = own ? &tunnel->options->headers : NULL,
+		.presents = own,
 		.address = &tunnel->address,
 		.offers_v2 = tunnel->options->versions != WISP_VERSION_1,
 	};
@@ -387,7 +396,7 @@ on_resolved(int error, struct evutil_addrinfo *found, void *arg)
 
 	tunnel->query = NULL;
 	if (error != 0) {
-		failure_set(&tunnel->failure, FAILURE_PASSING, "cannot resolve %s: %s", tunnel->options->url.host,
+		failure_set(&tunnel->failure, FAILURE_PASSING, "cannot resolve %s: %s", tunnel->route.url.host,
 			error == EVUTIL_EAI_NONAME ? "no such host" : evutil_gai_strerror(error));
 		on_failure(tunnel);
 		return;
@@ -396,21 +405,40 @@ on_resolved(int error, struct evutil_addrinfo *found, void *arg)
 	try_address(tunnel);
 }
 
+/* Go where the route leads now. */
 static void
-begin_attempt(struct tunnel *tunnel)
+go(struct tunnel *tunnel)
 {
+	const struct url *url = &tunnel->route.url;
 	const struct timeval limit = clock_timeval(ATTEMPT_MS);
 
 	tunnel->state = TUNNEL_RESOLVING;
 	failure_clear(&tunnel->failure);
-	tunnel->attempted_ms = clock_now_ms();
 	evtimer_add(&tunnel->attempt_timer, &limit);
-	tunnel->query = resolver_lookup(
-		tunnel->resolver, tunnel->options->url.host, tunnel->options->url.port, on_resolved, tunnel);
+	tunnel->query = resolver_lookup(tunnel->resolver, url->host, url->port, on_resolved, tunnel);
 	if (tunnel->query == NULL) {
 		failure_set(&tunnel->failure, FAILURE_PASSING, "out of memory");
-		on_failure(tunnel);
+		event_active(&tunnel->run_event, EV_TIMEOUT, 0);
 	}
+}
+
+static void
+begin_attempt(struct tunnel *tunnel)
+{
+	tunnel->attempted_ms = clock_now_ms();
+	route_begin(&tunnel->route, &tunnel->options->url);
+	go(tunnel);
+}
+
+static void
+follow_redirect(struct tunnel *tunnel)
+{
+	const struct answer *answer = &tunnel->connection.answer;
+
+	disconnect(tunnel);
+	forget_addresses(tunnel);
+	if (route_redirect(&tunnel->route, answer->status, answer->location, &tunnel->failure))
+		go(tunnel);
 }
 
 void

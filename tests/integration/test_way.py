@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from pathlib import Path
 from typing import Callable
 
@@ -12,6 +13,7 @@ from bridge import Bridge
 from certs import Authority, Certificate
 from conftest import Start
 from fakeserver import FakeServer
+from procs import in_background
 from test_cli import URL, check_failure, check_usage_error
 from wispservers import Nginx, Wispd
 
@@ -96,7 +98,10 @@ def test_client_certificate_is_missing(strict_nginx: Nginx, authority: Authority
 def test_client_certificate_is_refused(start: Start, authority: Authority,
                                        certificate: Certificate, version: ssl.TLSVersion,
                                        shown: bool, wispsocks: Callable[..., Bridge]) -> None:
-    """By an alert, which in TLS 1.3 comes after the handshake."""
+    """By an alert, which in TLS 1.3 comes after the handshake.
+
+    The end of the connection may then overtake the alert. So there are as many tries as it takes.
+    """
     context = certificate.context()
     context.minimum_version = context.maximum_version = version
     context.load_verify_locations(authority.cacert)
@@ -105,7 +110,13 @@ def test_client_certificate_is_refused(start: Start, authority: Authority,
     stranger = authority.self_signed()
     options = ["--cert", stranger.cert, "--cert-key", stranger.key] if shown else []
     bridge = wispsocks(fake.url_at("localhost"), "--cacert", authority.cacert, *options)
-    fake.accept_refused_handshake()
+
+    def refuse() -> None:
+        with suppress(OSError):  # the test is over
+            while bridge.alive:
+                fake.accept_refused_handshake()
+
+    in_background(refuse)
     bridge.wait_log(r"--cert\b")
     if shown or version == ssl.TLSVersion.TLSv1_3:  # in TLS 1.2 it is a general alert
         assert bridge.wait_exit() == 1
@@ -139,3 +150,148 @@ def test_key_that_everybody_can_read(tmp_path: Path, client: Certificate, fake: 
     path.chmod(0o644)
     bridge = wispsocks(fake.url, "--cert", client.cert, "--cert-key", path)
     bridge.wait_log(rf"^warning: .*{path}")
+
+
+# Redirects
+
+REDIRECTS = ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect",
+             "308 Permanent Redirect"]
+
+
+@pytest.mark.parametrize("status", REDIRECTS)
+def test_redirect_is_followed(start: Start, fake: FakeServer, status: str,
+                              wispsocks: Callable[..., Bridge]) -> None:
+    """To another server, whose name the log says beside the URL that was given."""
+    other = start(FakeServer())
+    bridge = wispsocks(fake.url)
+    location = other.url_at("localhost", "/else/where?x=1")
+    fake.accept().answer(status, f"Location: {location}")
+    server = other.accept()
+    assert server.path == "/else/where?x=1"
+    assert server.headers["host"] == f"localhost:{other.port}"
+    server.open()
+    assert f"redirected to {location}" in bridge.wait_connected()
+    bridge.wait_log(f"^connected to {fake.url} ")
+
+
+@pytest.mark.parametrize("location, path", [
+    ("/absolute/", "/absolute/"),
+    ("relative", "/a/b/relative"),
+    ("../up/", "/a/up/"),
+    ("?query", "/a/b/?query"),
+    ("http://127.0.0.1:{port}", "/"),
+    ("HTTP://127.0.0.1:{port}/x#part", "/x"),
+    ("//127.0.0.1:{port}/./y/../z", "/z"),
+])
+def test_forms_of_a_location(fake: FakeServer, location: str, path: str,
+                             wispsocks: Callable[..., Bridge]) -> None:
+    """Relative ones count from the URL; http is as good as ws."""
+    bridge = wispsocks(fake.url_at("127.0.0.1", "/a/b/"))
+    fake.accept().answer("302 Found", "Location: " + location.format(port=fake.port))
+    server = fake.accept()
+    assert server.path == path
+    server.open()
+    bridge.wait_connected()
+
+
+def test_next_connection_begins_at_the_url_again(start: Start, fake: FakeServer,
+                                                 wispsocks: Callable[..., Bridge]) -> None:
+    other = start(FakeServer())
+    bridge = wispsocks(fake.url)
+    fake.accept().answer("302 Found", f"Location: {other.url}")
+    server = other.accept_open()
+    bridge.wait_connected()
+    server.close()
+    fake.accept_open()
+
+
+def test_redirects_have_a_limit(fake: FakeServer, wispsocks: Callable[..., Bridge]) -> None:
+    """Five are followed, the sixth is an error."""
+    bridge = wispsocks(fake.url)
+    for number in range(6):
+        fake.accept().answer("302 Found", f"Location: /{number}/")
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(r"^error: .*5 times.*/5/.*302")
+
+    bridge = wispsocks(fake.url)
+    for number in range(5):
+        fake.accept().answer("302 Found", f"Location: /{number}/")
+    fake.accept_open()
+    bridge.wait_connected()
+
+
+@pytest.mark.parametrize("location", [
+    None, "", "wss://127.0.0.1/", "https://127.0.0.1/", "ftp://127.0.0.1/", "http:relative",
+    "http://", "http://user@127.0.0.1/", "http://user:password@127.0.0.1/", "//127.0.0.1:0/",
+    "//127.0.0.1:70000/", "http://[::1/", "http://two words/", "/\x01", "//" + 200 * "h" + "/",
+    "/" + 1100 * "p", "/" + 5000 * "p",
+], ids=lambda location: repr(location)[:30])
+def test_redirect_that_is_not_followed(fake: FakeServer, location: str | None,
+                                       wispsocks: Callable[..., Bridge]) -> None:
+    """It ends the program, as it did not get anywhere yet."""
+    bridge = wispsocks(fake.url)
+    fake.accept().answer("302 Found", *([] if location is None else [f"Location: {location}"]))
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(r"^error: .*302")
+
+
+def test_redirect_of_wss(nginx: Nginx, start: Start, tmp_path: Path, authority: Authority,
+                         certificate: Certificate, wispd: Wispd,
+                         wispsocks: Callable[..., Bridge]) -> None:
+    """The certificate is checked for the host that the redirect leads to."""
+    to_good = start(Nginx(tmp_path, certificate,
+                          f"location /good/ {{ return 301 {nginx.url(wispd.port)}; }}"
+                          f"location /plain/ {{ return 301 ws://localhost:{wispd.port}/; }}"))
+    url = f"wss://127.0.0.1:{to_good.port}"
+    bridge = wispsocks(f"{url}/good/", "--cacert", authority.cacert)
+    assert nginx.url(wispd.port) in bridge.wait_connected()
+
+    bridge = wispsocks(f"{url}/plain/", "--cacert", authority.cacert)
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(r"^error: .*301")
+
+
+def test_redirect_to_a_wrong_certificate(start: Start, authority: Authority,
+                                         certificate: Certificate,
+                                         wispsocks: Callable[..., Bridge]) -> None:
+    fake = start(FakeServer(certificate.context()))
+    other = start(FakeServer(authority.issue("for-127", "IP:127.0.0.1").context()))
+    bridge = wispsocks(fake.url_at("127.0.0.1"), "--cacert", authority.cacert)
+    fake.accept().answer("302 Found", f"Location: {other.url_at('localhost')}")
+    other.accept_refused_handshake()
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(r"^error: .*certificate")
+
+
+@pytest.mark.parametrize("same", [False, True], ids=["other origin", "same origin"])
+def test_what_a_redirect_takes_along(start: Start, authority: Authority, client: Certificate,
+                                     certificate: Certificate, same: bool,
+                                     wispsocks: Callable[..., Bridge]) -> None:
+    """The user's headers and the client certificate are for the origin of the URL alone."""
+    context = certificate.context()
+    context.load_verify_locations(authority.cacert)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    fake, other = start(FakeServer(context)), start(FakeServer(context))
+    bridge = wispsocks(fake.url_at("localhost"), "--cacert", authority.cacert, "--cert",
+                       client.cert, "--cert-key", client.key, "-H", "Cookie: secret", "-H",
+                       "Host: virtual.test")
+    target = fake if same else other
+    first = fake.accept()
+    assert first.sock.getpeercert() and first.headers["cookie"] == "secret"
+    first.answer("302 Found", f"Location: {target.url_at('localhost', '/there/')}")
+    server = target.accept()
+    assert server.path == "/there/"
+    assert bool(server.sock.getpeercert()) == same
+    assert server.headers.get("cookie") == ("secret" if same else None)
+    assert server.headers["host"] == ("virtual.test" if same else f"localhost:{other.port}")
+    server.open()
+    bridge.wait_connected()
+
+
+def test_long_answer(fake: FakeServer, wispsocks: Callable[..., Bridge]) -> None:
+    """Servers may say much in their headers."""
+    bridge = wispsocks(fake.url)
+    more = [f"X-Policy-{number}: " + 3000 * "x" for number in range(5)]
+    fake.accept().answer("302 Found", *more, "Set-Cookie: " + 4000 * "c", "Location: /there/")
+    assert fake.accept().path == "/there/"
+    assert not bridge.find_log("cannot connect")
