@@ -2,10 +2,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <event2/event.h>
 
 #include "bridge.h"
+#include "header.h"
 #include "log.h"
 #include "options.h"
 #include "stop.h"
@@ -38,10 +40,16 @@ static const struct option_spec option_table[] = {
 	{NULL, "stall-timeout", 0, OPTION_SECONDS, SETTING(bridge.stall_timeout_ms), "SECONDS",
 		"close a stream whose program takes no data while others wait (30)", 1, HOUR_MS, NULL},
 
-	{"The server", "cacert", 0, OPTION_TEXT, SETTING(bridge.tunnel.cacert), "FILE",
+	{"The server", "cacert", 0, OPTION_TEXT, SETTING(bridge.tunnel.tls.cacert), "FILE",
 		"trust these certificates instead of the system's", 0, 0, NULL},
-	{NULL, "insecure", 0, OPTION_FLAG, SETTING(bridge.tunnel.insecure), NULL,
+	{NULL, "cert", 0, OPTION_TEXT, SETTING(bridge.tunnel.tls.cert), "FILE",
+		"show the server this certificate, and those that vouch for it", 0, 0, NULL},
+	{NULL, "cert-key", 0, OPTION_TEXT, SETTING(bridge.tunnel.tls.cert_key), "FILE",
+		"its key, if that is not in the same file", 0, 0, NULL},
+	{NULL, "insecure", 0, OPTION_FLAG, SETTING(bridge.tunnel.tls.insecure), NULL,
 		"do not verify the server's certificate", 0, 0, NULL},
+	{NULL, "header", 'H', OPTION_LIST, SETTING(bridge.tunnel.headers), "LINE",
+		"add 'NAME: VALUE' to the request for the WebSocket; repeatable", 0, 0, NULL},
 	{NULL, "wisp", 0, OPTION_CHOICE, SETTING(versions), "1|2|auto", "protocol version (auto)", 0, 0, "auto|1|2"},
 	{NULL, "ping-interval", 0, OPTION_SECONDS, SETTING(bridge.tunnel.ping_interval_ms), "SECONDS",
 		"ping the server; after two without a sign of life it is dead (30)", 10, HOUR_MS, NULL},
@@ -68,6 +76,19 @@ stop(void *arg)
 	event_base_loopbreak(arg);
 }
 
+/* What is wrong with a header is said without its value, which may be a secret. */
+static bool
+check_headers(const struct option_list *headers)
+{
+	const char *line, *wrong = headers_check(headers, &line);
+
+	if (wrong == NULL)
+		return true;
+	options_complain(&program, "--header '%.*s': %s", (int)(strchr(line, ':') != NULL ? strcspn(line, ":") : 0),
+		line, wrong);
+	return false;
+}
+
 /* Make the settings complete. Returns false when they make no sense: said. */
 static bool
 check(struct settings *settings, const char *url_text)
@@ -85,6 +106,12 @@ check(struct settings *settings, const char *url_text)
 		options_complain(&program, "'%s': %s", url_text, wrong);
 		return false;
 	}
+	if (settings->bridge.tunnel.tls.cert_key != NULL && settings->bridge.tunnel.tls.cert == NULL) {
+		options_complain(&program, "--cert-key is the key of a certificate: give --cert too");
+		return false;
+	}
+	if (!check_headers(&settings->bridge.tunnel.headers))
+		return false;
 	settings->bridge.tunnel.wisp.versions = versions[settings->versions];
 	log_set_level(LOG_LEVEL_INFO + settings->verbosity);
 	if (settings->bridge.max_clients + OWN_DESCRIPTORS > descriptors) {
@@ -92,7 +119,7 @@ check(struct settings *settings, const char *url_text)
 		log_warning("only %zu programs at once: the limit of open files (ulimit -n) is %zu",
 			settings->bridge.max_clients, descriptors);
 	}
-	if (settings->bridge.tunnel.insecure)
+	if (settings->bridge.tunnel.tls.insecure)
 		log_warning("--insecure: whoever answers at %s is taken for the server",
 			settings->bridge.tunnel.url.authority);
 	return true;

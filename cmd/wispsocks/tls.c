@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sys/stat.h>
+
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
@@ -28,7 +30,7 @@ verify(X509_STORE_CTX *store, void *arg)
 	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(store);
 	int ok;
 
-	if (tls->insecure) {
+	if (tls->options->insecure) {
 		X509_STORE_CTX_set_error(store, X509_V_OK);
 		return 1;
 	}
@@ -50,12 +52,25 @@ verify(X509_STORE_CTX *store, void *arg)
 static void
 on_info(const SSL *ssl, int where, int result)
 {
-	const struct tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	struct tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 	const char *name = tls->url->host_is_address ? NULL : tls->url->host;
 
-	(void)result;
 	if (where == SSL_CB_HANDSHAKE_START)
 		SSL_set_tlsext_host_name((SSL *)ssl, name);
+	/* The high byte of an alert is its level, the low byte says which it is. */
+	if (where == SSL_CB_READ_ALERT && result >> 8 == SSL3_AL_FATAL)
+		tls->alert = result & 0xff;
+}
+
+/* The server wants a certificate. */
+static int
+on_certificate_wanted(SSL *ssl, void *arg)
+{
+	const struct tls *tls = arg;
+
+	if (!tls->presents)
+		SSL_certs_clear(ssl);
+	return 1;
 }
 
 /* What OpenSSL says about the last thing that went wrong. */
@@ -71,16 +86,25 @@ openssl_error(void)
 }
 
 static bool
-trust(struct tls *tls, const char *cacert)
+check_readable(const char *path, const char *option)
 {
-	if (tls->insecure)
+	if (access(path, R_OK) == 0)
+		return true;
+	log_error("cannot read %s: %s; check --%s", path, strerror(errno), option);
+	return false;
+}
+
+static bool
+trust(struct tls *tls)
+{
+	const char *cacert = tls->options->cacert;
+
+	if (tls->options->insecure)
 		return true;
 	if (cacert == NULL)
 		return SSL_CTX_set_default_verify_paths(tls->context) == 1;
-	if (access(cacert, R_OK) != 0) {
-		log_error("cannot read %s: %s; check --cacert", cacert, strerror(errno));
+	if (!check_readable(cacert, "cacert"))
 		return false;
-	}
 	if (SSL_CTX_load_verify_locations(tls->context, cacert, NULL) != 1) {
 		log_error("there are no certificates in %s (%s); check --cacert", cacert, openssl_error());
 		return false;
@@ -88,18 +112,54 @@ trust(struct tls *tls, const char *cacert)
 	return true;
 }
 
+/* Nobody is there to be asked for a passphrase. */
+static int
+no_passphrase(char *buffer, int size, int writes, void *arg)
+{
+	(void)buffer, (void)size, (void)writes, (void)arg;
+	return -1;
+}
+
+/* Load our own certificate. */
+static bool
+load_certificate(struct tls *tls)
+{
+	const char *cert = tls->options->cert;
+	const char *key = tls->options->cert_key != NULL ? tls->options->cert_key : cert;
+	const char *key_option = tls->options->cert_key != NULL ? "cert-key" : "cert";
+	struct stat st;
+
+	if (cert == NULL)
+		return true;
+	if (!check_readable(cert, "cert") || !check_readable(key, key_option))
+		return false;
+	if (stat(key, &st) == 0 && (st.st_mode & S_IROTH))
+		log_warning("everybody on this machine can read the key in %s; chmod o-r would stop that", key);
+	SSL_CTX_set_default_passwd_cb(tls->context, no_passphrase);
+	if (SSL_CTX_use_certificate_chain_file(tls->context, cert) != 1) {
+		log_error("there is no certificate in %s (%s); check --cert", cert, openssl_error());
+		return false;
+	}
+	if (SSL_CTX_use_PrivateKey_file(tls->context, key, SSL_FILETYPE_PEM) != 1) {
+		log_error("there is no key in %s that can be used for the certificate (%s); check --%s%s", key,
+			openssl_error(), key_option, key == cert ? ", or give --cert-key" : "");
+		return false;
+	}
+	SSL_CTX_set_cert_cb(tls->context, on_certificate_wanted, tls);
+	return true;
+}
+
 bool
-tls_init(struct tls *tls, const struct url *url, const char *cacert, bool insecure)
+tls_init(struct tls *tls, const struct tls_options *options)
 {
 	memset(tls, 0, sizeof *tls);
-	tls->url = url;
-	tls->insecure = insecure;
+	tls->options = options;
 	tls->context = SSL_CTX_new(TLS_client_method());
 	if (tls->context == NULL || SSL_CTX_set_min_proto_version(tls->context, TLS1_2_VERSION) != 1) {
 		log_error("cannot set up TLS: %s", openssl_error());
 		return false;
 	}
-	if (!trust(tls, cacert))
+	if (!trust(tls) || !load_certificate(tls))
 		return false;
 	SSL_CTX_set_app_data(tls->context, tls);
 	SSL_CTX_set_cert_verify_callback(tls->context, verify, tls);
@@ -107,6 +167,33 @@ tls_init(struct tls *tls, const struct url *url, const char *cacert, bool insecu
 	SSL_CTX_set_read_ahead(tls->context, 1);
 	SSL_CTX_set_default_read_buffer_len(tls->context, READ_BUFFER_SIZE);
 	return true;
+}
+
+void
+tls_aim(struct tls *tls, const struct url *url, bool presents)
+{
+	tls->url = url;
+	tls->presents = presents;
+	tls->refused = NULL;
+	tls->alert = -1;
+}
+
+bool
+tls_alert_is_about_certificate(const struct tls *tls)
+{
+	switch (tls->alert) {
+	case SSL3_AD_BAD_CERTIFICATE:
+	case SSL3_AD_UNSUPPORTED_CERTIFICATE:
+	case SSL3_AD_CERTIFICATE_REVOKED:
+	case SSL3_AD_CERTIFICATE_EXPIRED:
+	case SSL3_AD_CERTIFICATE_UNKNOWN:
+	case TLS1_AD_UNKNOWN_CA:
+	case TLS1_AD_ACCESS_DENIED:
+	case TLS13_AD_CERTIFICATE_REQUIRED:
+		return true;
+	default:
+		return false;
+	}
 }
 
 void

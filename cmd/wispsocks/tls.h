@@ -11,15 +11,33 @@
 
 #include "url.h"
 
-struct tls {
-	SSL_CTX *context;
-	const struct url *url;
-	bool insecure;
-	const char *refused; /* why the last certificate was refused, or NULL */
+struct tls_options {
+	const char *cacert; /* NULL for the system's */
+	bool insecure;      /* do not verify the server's certificate */
+	/* Our own certificate and its key; NULL for none. Both may be in one file, then only `cert` is given. */
+	const char *cert, *cert_key;
 };
 
-/* Set up the context. `cacert` is NULL for the system's certificates. Returns false when that failed: logged. */
-bool tls_init(struct tls *tls, const struct url *url, const char *cacert, bool insecure);
+struct tls {
+	SSL_CTX *context;
+	const struct tls_options *options;
+	const struct url *url; /* the server's */
+	bool presents;         /* our certificate, if the server wants one */
+	const char *refused;   /* why its certificate was refused, or NULL */
+	int alert;             /* how the server refused us (RFC 8446 section 6), or -1 */
+};
+
+/* Set up the context. `options` must outlive it. Returns false when that failed: logged. */
+bool tls_init(struct tls *tls, const struct tls_options *options);
 void tls_free(struct tls *tls);
+
+/*
+ * The next connection is to this URL, which must stay until it is over. Our own certificate is for the user's server
+ * alone: `presents` says whether this is it.
+ */
+void tls_aim(struct tls *tls, const struct url *url, bool presents);
+
+/* Whether the server's alert was about our certificate, or that there was none. */
+bool tls_alert_is_about_certificate(const struct tls *tls);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The connection to the Wisp server: made, watched, and made again when it is lost. libwebsockets connects and asks for
- * the upgrade; from then on the session's frames are what it carries.
+ * The tunnel to the Wisp server: connected, watched, and connected again when it is lost. A connection carries it, and
+ * a session speaks Wisp through that.
  */
 #ifndef TUNNEL_H
 #define TUNNEL_H
@@ -12,6 +12,8 @@
 
 #include <wisp/session.h>
 
+#include "options.h"
+#include "tls.h"
 #include "url.h"
 
 struct tunnel;
@@ -19,8 +21,8 @@ struct tunnel;
 struct tunnel_options {
 	struct url url;
 	struct wisp_client_options wisp;
-	const char *cacert; /* NULL for the system's */
-	bool insecure;
+	struct option_list headers; /* more lines for the upgrade request */
+	struct tls_options tls;
 	uint64_t ping_interval_ms;
 };
 

@@ -23,4 +23,13 @@ struct url {
 /* Read a ws:// or wss:// URL; a missing final "/" of the path is added. Returns NULL, or what is wrong with it. */
 const char *url_parse(const char *text, struct url *url);
 
+/*
+ * Where a redirect from `base` leads (RFC 3986 section 5.2). `location` may be relative, and its scheme http or https
+ * for ws or wss. Returns NULL, or what is wrong with it: another scheme than the base's is.
+ */
+const char *url_resolve(const struct url *base, const char *location, struct url *url);
+
+/* Whether scheme, host and port are the same. */
+bool url_same_origin(const struct url *a, const struct url *b);
+
 #endif

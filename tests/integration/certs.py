@@ -73,6 +73,13 @@ class Authority:
         return self._request(stem, name, names, "-x509", "-days", "3650",
                              "-extensions", extensions)
 
+    def encrypted_key(self, certificate: Certificate) -> Path:
+        """Its key, behind a passphrase."""
+        path = certificate.key.with_suffix(".encrypted")
+        subprocess.run(["openssl", "ec", "-in", certificate.key, "-aes128", "-passout",
+                        "pass:secret", "-out", path], check=True, capture_output=True)
+        return path
+
     def self_signed(self) -> Certificate:
         return self._self_signed("self-signed", "localhost", "server_extensions", GOOD_NAMES)
 

@@ -27,6 +27,7 @@ class Peer(Link):
         while not head.endswith(b"\r\n\r\n"):
             head += self._read(1)
         request, *lines = head.decode("latin-1").strip().split("\r\n")
+        self.header_lines = lines
         pairs = (line.partition(":") for line in lines)
         return request, {name.strip().lower(): value.strip() for name, _, value in pairs}
 

@@ -24,7 +24,7 @@ from wispservers import Wispd
 OPTIONS = {
     "wispsocks": ["--listen", "--cacert", "--insecure", "--wisp", "--connect-timeout",
                   "--idle-timeout", "--stall-timeout", "--ping-interval", "--max-clients",
-                  "--buffer-limit", "-l", "-v", "-q", "--help", "--version"],
+                  "--buffer-limit", "--header", "-H", "--cert", "--cert-key", "-l", "-v", "-q", "--help", "--version"],
     "wispd": ["--listen", "--cert", "--cert-key", "--path", "--allow-loopback", "--allow-private",
               "--wisp", "--buffer", "-l", "-v", "-q", "--help", "--version"],
 }
@@ -65,7 +65,7 @@ def test_help(program: str) -> None:
     result = run(program, "--help")
     assert result.returncode == 0
     assert result.stderr == ""
-    shown = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", result.stdout))
+    shown = set(re.findall(r"(?<![\w-])--?[A-Za-z][a-z-]*", result.stdout))
     assert set(OPTIONS[program]) <= shown
     assert max(map(len, result.stdout.splitlines())) <= 100
 
@@ -95,9 +95,24 @@ def test_version(program: str, libraries: list[str]) -> None:
     ["--listen", "127.0.0.1:70000", URL],
     ["--listen", "127.0.0.1:http!", URL],
     ["--listen", "unix:", URL],
+    ["--cert-key", "key.pem", URL],
+    ["--header", "no colon", URL],
+    ["--header", "bad name: value", URL],
+    ["--header", ": value", URL],
+    ["--header", "Name: one\r\nOther: two", URL],
+    ["--header", "Upgrade: h2c", URL],
+    ["--header", "connection: close", URL],
+    ["--header", "sec-websocket-KEY: dGhlIHNhbXBsZSBub25jZQ==", URL],
+    ["--header", "Content-Length: 1", URL],
+    ["--header", "Host: a", "-H", "host: b", URL],
+    ["--header", "Host: two words", URL],
+    ["--header", "Host:", URL],
+    ["--header", "Host: " + 200 * "h", URL],
+    ["--header", "X: " + 7000 * "x", URL],
+    17 * ["--header", "X: x"] + [URL],
     [URL, URL],
     [],
-], ids=" ".join)
+], ids=lambda args: " ".join(args)[:40].encode("unicode-escape").decode())
 def test_wrong_usage_of_wispsocks(args: list[str]) -> None:
     said = check_usage_error("wispsocks", *args)
     if args and args[0] != URL:

@@ -12,7 +12,10 @@ NGINX = "/usr/sbin/nginx"
 
 
 class Nginx(Process):
-    """TLS in front of every server at once: wss://localhost:PORT/N/ is port N of 127.0.0.1."""
+    """TLS in front of every server at once: wss://localhost:PORT/N/ is port N of 127.0.0.1.
+
+    MORE is for the block `server` of its configuration.
+    """
 
     CONFIG = """
 daemon off;
@@ -31,6 +34,7 @@ http {{
         listen 127.0.0.1:{port} ssl;
         ssl_certificate {cert};
         ssl_certificate_key {key};
+        {more}
         location ~ ^/(\\d+)(/.*)$ {{
             proxy_pass http://127.0.0.1:$1$2;
             proxy_http_version 1.1;
@@ -46,11 +50,11 @@ http {{
 }}
 """
 
-    def __init__(self, folder: Path, certificate: Certificate) -> None:
+    def __init__(self, folder: Path, certificate: Certificate, more: str = "") -> None:
         self.port = free_port()
         config = folder / "nginx.conf"
         config.write_text(self.CONFIG.format(folder=folder, port=self.port, cert=certificate.cert,
-                                             key=certificate.key))
+                                             key=certificate.key, more=more))
         super().__init__([NGINX, "-p", folder, "-c", config])
         self.wait_port(self.port)
 

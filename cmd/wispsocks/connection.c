@@ -1,0 +1,395 @@
+#include "connection.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <netdb.h>
+#include <sys/socket.h>
+
+#include "address.h"
+#include "header.h"
+#include "log.h"
+#include "wire.h"
+
+/* Longer than any limit of ours: it is we who end attempts that take too long. */
+#define LWS_TIMEOUT_S 60
+/* Some servers say much in their headers; libwebsockets' own limit is 4 KiB, with the request's path and host. */
+#define ANSWER_SIZE_MAX (24 * 1024)
+/* How often libwebsockets is served in a row: each time may call back, and a callback may make more to do. */
+#define PUMP_MAX 64
+#define PUMP_MIN 3
+
+/* ---- libwebsockets ---- */
+
+static int
+append_headers(struct connection *connection, unsigned char **p, size_t room)
+{
+	const struct option_list *more = connection->request.headers;
+	int n = snprintf((char *)*p, room,
+		"Upgrade: websocket\r\n"
+		"Connection: Upgrade\r\n"
+		"Sec-WebSocket-Key: %s\r\n"
+		"Sec-WebSocket-Version: 13\r\n"
+		"%s",
+		connection->key,
+		connection->request.offers_v2 ? "Sec-WebSocket-Protocol: " ANSWER_PROTOCOL "\r\n" : "");
+
+	if (n < 0 || (size_t)n >= room)
+		return -1;
+	if (more != NULL)
+		n += (int)headers_write(more, (char *)*p + n, room - (size_t)n);
+	if ((size_t)n >= room)
+		return -1;
+	*p += n;
+	return 0;
+}
+
+/* There is an answer to the upgrade. Returns 0 when it opens the tunnel. */
+static int
+take_answer(struct connection *connection, struct lws *wsi)
+{
+	answer_judge(wsi, connection->key, connection->request.offers_v2, &connection->answer, connection->failure);
+	if (connection->answer.kind == ANSWER_REDIRECTS)
+		connection->state = CONNECTION_REDIRECTED;
+	if (connection->answer.kind != ANSWER_OPENS)
+		return -1;
+	connection->state = CONNECTION_OPEN;
+	/* What came right behind the response is in libwebsockets already: no event will tell of it. */
+	connection->readable = true;
+	return 0;
+}
+
+/* The connection failed before there was an answer to the upgrade. `text` is how libwebsockets puts it. */
+static void
+judge_connection_error(struct connection *connection, const char *text)
+{
+	const struct tls *tls = &connection->tls;
+	const char *alert = SSL_alert_desc_string_long(tls->alert);
+
+	if (connection->state == CONNECTION_REDIRECTED)
+		return; /* it is we who end it */
+	if (tls->refused != NULL)
+		failure_set(connection->failure, FAILURE_LASTING,
+			"the server's certificate is refused: %s; trust its issuer with --cacert, or nobody with "
+			"--insecure",
+			tls->refused);
+	else if (tls_alert_is_about_certificate(tls) && tls->options->cert == NULL)
+		failure_set(connection->failure, FAILURE_LASTING,
+			"the server wants a client certificate (%s); give one with --cert", alert);
+	else if (tls_alert_is_about_certificate(tls))
+		failure_set(connection->failure, FAILURE_LASTING,
+			"the server refuses the client certificate (%s); check --cert", alert);
+	else if (tls->alert >= 0)
+		failure_set(connection->failure, FAILURE_PASSING, "the server ended TLS (%s)%s", alert,
+			tls->options->cert == NULL ? "; perhaps it wants a client certificate (--cert)" : "");
+	else
+		failure_set(connection->failure, FAILURE_PASSING,
+			"the connection failed before there was an answer (%s); check the port, and whether it is ws "
+			"or wss",
+			text);
+}
+
+/* The connection is over. After TLS 1.3's handshake, the server may still refuse our certificate. */
+static void
+judge_end(struct connection *connection)
+{
+	if (connection->state == CONNECTION_REDIRECTED)
+		return;
+	if (connection->state == CONNECTION_UPGRADE && connection->tls.alert >= 0)
+		judge_connection_error(connection, "");
+	failure_set(connection->failure, FAILURE_PASSING, "the server closed the connection");
+}
+
+static int
+take_bytes(struct connection *connection, void *p, size_t n)
+{
+	if (connection->state != CONNECTION_OPEN)
+		return 0;
+	connection->received_bytes += n;
+	return connection->callbacks->received(connection->arg, p, n) ? 0 : -1;
+}
+
+/* Only notes what happened. */
+static int
+on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+	struct lws_context *context = lws_get_context(wsi);
+	struct connection *connection = context != NULL ? lws_context_user(context) : NULL;
+
+	(void)user;
+	if (connection == NULL)
+		return 0;
+	connection->callback_count++;
+	switch (reason) {
+	case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
+		return append_headers(connection, in, len);
+	case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
+		return take_answer(connection, wsi);
+	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
+		judge_connection_error(connection, in != NULL && len > 0 ? in : "no reason given");
+		connection->wsi = NULL;
+		break;
+	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP:
+		connection->readable = true;
+		break;
+	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP_READ:
+		return take_bytes(connection, in, len);
+	case LWS_CALLBACK_COMPLETED_CLIENT_HTTP:
+		judge_end(connection);
+		break;
+	case LWS_CALLBACK_CLOSED_CLIENT_HTTP:
+	case LWS_CALLBACK_WSI_DESTROY:
+		if (wsi != connection->wsi)
+			break;
+		judge_end(connection);
+		connection->wsi = NULL;
+		break;
+	default:
+		break;
+	}
+	return 0;
+}
+
+static struct lws_context *
+create_context(struct connection *connection)
+{
+	static const struct lws_protocols protocols[] = {
+		{.name = "wisp", .callback = on_lws, .tx_packet_size = WIRE_BUFFER_SIZE},
+		{0},
+	};
+	struct lws_context_creation_info info;
+
+	/* One connection at a time, and libwebsockets' own few descriptors. */
+	wire_context_info(&info, 16);
+	info.protocols = protocols;
+	info.provided_client_ssl_ctx = connection->tls.context;
+	info.max_http_header_data = ANSWER_SIZE_MAX;
+	info.timeout_secs = LWS_TIMEOUT_S;
+	info.connect_timeout_secs = LWS_TIMEOUT_S;
+	info.user = connection;
+	return lws_create_context(&info);
+}
+
+/* ---- the watched socket ---- */
+
+static void
+unwatch(struct connection *connection)
+{
+	if (connection->fd >= 0)
+		event_del(&connection->fd_event);
+	connection->fd = -1;
+}
+
+static void
+on_fd(evutil_socket_t fd, short what, void *arg)
+{
+	struct connection *connection = arg;
+
+	(void)fd;
+	if (what & EV_READ)
+		connection->readable = true;
+	connection->callbacks->event(connection->arg);
+}
+
+/* libwebsockets may come with another socket at any time while it connects. */
+static void
+watch(struct connection *connection)
+{
+	const int fd = connection->wsi != NULL ? lws_get_socket_fd(connection->wsi) : -1;
+
+	if (fd == connection->fd)
+		return;
+	unwatch(connection);
+	if (fd < 0)
+		return;
+	if (event_assign(&connection->fd_event, connection->base, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_fd,
+		    connection) != 0 ||
+		event_add(&connection->fd_event, NULL) != 0) {
+		failure_set(connection->failure, FAILURE_PASSING, "cannot watch the connection");
+		return;
+	}
+	connection->fd = fd;
+	wire_tune_socket(fd);
+}
+
+/* ---- the steps ---- */
+
+/* Why a socket is broken: libwebsockets would keep the reason to itself. Returns false if it is. */
+static bool
+check_socket(struct connection *connection)
+{
+	int error = 0;
+	socklen_t size = sizeof error;
+
+	if (connection->fd < 0 || getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error == 0)
+		return true;
+	failure_set(connection->failure, FAILURE_PASSING, "%s", strerror(error));
+	return false;
+}
+
+/* Whether TCP stands. libwebsockets is not served before that: it is not to begin with what comes next. */
+static bool
+is_established(struct connection *connection)
+{
+	struct sockaddr_storage peer;
+	socklen_t size = sizeof peer;
+
+	if (connection->fd < 0) {
+		lws_service(connection->context, -1); /* some versions have no socket at once */
+		watch(connection);
+	}
+	return connection->fd >= 0 && check_socket(connection) &&
+	       getpeername(connection->fd, (struct sockaddr *)&peer, &size) == 0;
+}
+
+/*
+ * Why the socket broke during the upgrade. What the server has said before that is read first: it may be an alert,
+ * which says more. Returns false if it did.
+ */
+static bool
+check_nothing_is_left(struct connection *connection)
+{
+	char byte;
+
+	if (connection->fd < 0 || recv(connection->fd, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
+		errno == EAGAIN || errno == EINTR)
+		return true;
+	failure_set(connection->failure, FAILURE_PASSING, "%s", strerror(errno));
+	return false;
+}
+
+/* Let libwebsockets work until it has nothing left to do. It polls without waiting. */
+static void
+pump(struct connection *connection)
+{
+	for (int i = 0; i < PUMP_MAX && connection->wsi != NULL; i++) {
+		const unsigned before = connection->callback_count;
+
+		if (connection->state == CONNECTION_UPGRADE && !check_nothing_is_left(connection))
+			break;
+		lws_service(connection->context, -1);
+		if (i >= PUMP_MIN && connection->callback_count == before &&
+			lws_service_adjust_timeout(connection->context, 1, 0) != 0)
+			break;
+	}
+}
+
+void
+connection_advance(struct connection *connection)
+{
+	if (connection->state == CONNECTION_TCP && is_established(connection))
+		connection->state = CONNECTION_UPGRADE;
+	if (connection->state == CONNECTION_UPGRADE) {
+		pump(connection);
+		watch(connection);
+	}
+}
+
+void
+connection_flush(struct connection *connection)
+{
+	if (lws_partial_buffered(connection->wsi))
+		pump(connection);
+}
+
+bool
+connection_read(struct connection *connection)
+{
+	char *p = connection->buffer;
+	int size = WIRE_BUFFER_SIZE;
+	const uint64_t before = connection->received_bytes;
+
+	if (lws_http_client_read(connection->wsi, &p, &size) != 0)
+		failure_set(connection->failure, FAILURE_PASSING, "the server closed the connection");
+	connection->readable = connection->received_bytes != before;
+	return connection->readable;
+}
+
+const char *
+connection_tls_version(const struct connection *connection)
+{
+	return connection->request.url->tls ? SSL_get_version(lws_get_ssl(connection->wsi)) : "no TLS";
+}
+
+/* ---- life ---- */
+
+void
+connection_start(struct connection *connection, const struct connection_request *request)
+{
+	const struct address *address = request->address;
+	const struct sockaddr *sa = (const struct sockaddr *)&address->storage;
+	char host[NI_MAXHOST];
+	struct lws_client_connect_info info = {
+		.context = connection->context,
+		.address = host,
+		.port = request->url->port,
+		.path = request->url->path,
+		.host = request->host,
+		.method = "GET",
+		.alpn = "http/1.1",
+		.ssl_connection = (request->url->tls ? LCCSCF_USE_SSL : 0) | LCCSCF_HTTP_NO_FOLLOW_REDIRECT,
+		.local_protocol_name = "wisp",
+		.pwsi = &connection->wsi,
+	};
+
+	connection->request = *request;
+	connection->state = CONNECTION_TCP;
+	tls_aim(&connection->tls, request->url, request->presents);
+	if (!wisp_upgrade_key(connection->key)) {
+		failure_set(connection->failure, FAILURE_PASSING, "no randomness for the WebSocket's key");
+		return;
+	}
+	if (getnameinfo(sa, address->size, host, sizeof host, NULL, 0, NI_NUMERICHOST) != 0) {
+		failure_set(connection->failure, FAILURE_PASSING, "an address of a strange kind");
+		return;
+	}
+	if (lws_client_connect_via_info(&info) == NULL)
+		judge_connection_error(connection, "out of memory");
+	watch(connection);
+}
+
+void
+connection_close(struct connection *connection)
+{
+	unwatch(connection);
+	if (connection->wsi != NULL)
+		lws_set_timeout(connection->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+	connection->wsi = NULL;
+	connection->state = CONNECTION_NONE;
+	connection->readable = false;
+}
+
+bool
+connection_init(struct connection *connection, struct event_base *base, const struct tls_options *tls,
+	const struct connection_callbacks *callbacks, void *arg, struct failure *failure)
+{
+	memset(connection, 0, sizeof *connection);
+	connection->base = base;
+	connection->callbacks = callbacks;
+	connection->arg = arg;
+	connection->failure = failure;
+	connection->fd = -1;
+	connection->buffer = malloc(WIRE_BUFFER_SIZE);
+	if (!tls_init(&connection->tls, tls))
+		return false;
+	connection->context = create_context(connection);
+	if (connection->context == NULL || connection->buffer == NULL) {
+		log_error("cannot set up libwebsockets");
+		return false;
+	}
+	return true;
+}
+
+void
+connection_free(struct connection *connection)
+{
+	connection_close(connection);
+	if (connection->context != NULL)
+		lws_context_destroy(connection->context);
+	connection->context = NULL;
+	tls_free(&connection->tls);
+	free(connection->buffer);
+	connection->buffer = NULL;
+}

@@ -1,0 +1,98 @@
+/*
+ * One connection to a Wisp server. libwebsockets makes it, as an HTTP client that asks for the upgrade: TCP, TLS, the
+ * request and its answer. From then on it carries bytes. The tunnel owns it, and uses it again for the next one.
+ */
+#ifndef CONNECTION_H
+#define CONNECTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <libwebsockets.h>
+
+#include <wisp/upgrade.h>
+
+#include "answer.h"
+#include "failure.h"
+#include "tls.h"
+#include "url.h"
+
+struct address;
+struct option_list;
+
+enum connection_state {
+	CONNECTION_NONE,
+	CONNECTION_TCP,     /* being established */
+	CONNECTION_UPGRADE, /* TLS, the request and its answer */
+	CONNECTION_OPEN,    /* the server has answered 101 */
+	CONNECTION_REDIRECTED,
+};
+
+/* Where to, and what to ask for. All that it points to must stay until the connection is closed. */
+struct connection_request {
+	const struct url *url;
+	const struct address *address;     /* one of the host's */
+	const char *host;                  /* as the Host header wants it */
+	const struct option_list *headers; /* more lines for the request; NULL for none */
+	bool presents;                     /* our certificate, if the server wants one */
+	bool offers_v2;
+};
+
+struct connection_callbacks {
+	/* Something happened on the socket: advance, read and write. */
+	void (*event)(void *arg);
+	/* n bytes arrived, in the course of connection_read(). Returns false, with the failure set, to end it. */
+	bool (*received)(void *arg, uint8_t *p, size_t n);
+};
+
+struct connection {
+	struct event_base *base;
+	const struct connection_callbacks *callbacks;
+	void *arg;
+	struct failure *failure;
+	struct tls tls;
+	struct lws_context *context;
+
+	struct connection_request request;
+	enum connection_state state;
+	struct lws *wsi; /* NULL when there is none, or no longer */
+	char key[WISP_UPGRADE_KEY_SIZE];
+	struct answer answer;    /* REDIRECTED */
+	unsigned callback_count; /* of libwebsockets, to see whether it still has something to do */
+	int fd;                  /* that `fd_event` watches, or -1 */
+	struct event fd_event;
+	bool readable; /* there may be something to read */
+	uint64_t received_bytes;
+	char *buffer;
+};
+
+/*
+ * Set up everything that lasts longer than one connection. Failures of connections are written to `failure`. Returns
+ * false when that cannot be: logged; connection_free() is to be called all the same.
+ */
+bool connection_init(struct connection *connection, struct event_base *base, const struct tls_options *tls,
+	const struct connection_callbacks *callbacks, void *arg, struct failure *failure);
+void connection_free(struct connection *connection);
+
+/* Begin to connect. Nothing else happens within this call, but the failure may be set. */
+void connection_start(struct connection *connection, const struct connection_request *request);
+
+/* Do what can be done now towards CONNECTION_OPEN, or a redirect. */
+void connection_advance(struct connection *connection);
+
+/* Read once from an open connection. Returns whether something came. */
+bool connection_read(struct connection *connection);
+
+/* Let libwebsockets go on with what it could not write. */
+void connection_flush(struct connection *connection);
+
+/* What carries the bytes, for the log: the version of TLS. */
+const char *connection_tls_version(const struct connection *connection);
+
+/* Let go of it. Not to be called from within the callbacks. */
+void connection_close(struct connection *connection);
+
+#endif

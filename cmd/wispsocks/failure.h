@@ -1,0 +1,27 @@
+/* Why a connection, or an attempt at one, is over, and whether trying again can help. */
+#ifndef FAILURE_H
+#define FAILURE_H
+
+/* From mild to hopeless. */
+enum failure_kind {
+	FAILURE_NONE,
+	FAILURE_PASSING,  /* it may go away by itself */
+	FAILURE_LASTING,  /* it does not go away by itself, but another address of the server may do better */
+	FAILURE_ANSWERED, /* the server itself has said no */
+};
+
+struct failure {
+	enum failure_kind kind;
+	char reason[400];
+};
+
+/* Remember why it is over. The first reason is the one that counts. */
+void failure_set(struct failure *failure, enum failure_kind kind, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Of several attempts, `worst` is to tell the one that is the least hopeful; of equal ones, the last. */
+void failure_merge(struct failure *worst, const struct failure *failure);
+
+void failure_clear(struct failure *failure);
+
+#endif

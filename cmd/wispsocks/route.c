@@ -1,0 +1,50 @@
+#include "route.h"
+
+#include <stddef.h>
+
+#include "log.h"
+
+#define REDIRECTS_MAX 5
+
+void
+route_begin(struct route *route, const struct url *server)
+{
+	route->server = server;
+	route->url = *server;
+	route->redirect_count = 0;
+}
+
+bool
+route_redirect(struct route *route, unsigned status, const char *location, struct failure *failure)
+{
+	const char *wrong;
+	struct url url;
+
+	if (location[0] == '\0') {
+		failure_set(failure, FAILURE_ANSWERED,
+			"the server redirects, but does not say where to (HTTP %u); check the URL", status);
+		return false;
+	}
+	wrong = url_resolve(&route->url, location, &url);
+	if (wrong != NULL) {
+		failure_set(failure, FAILURE_ANSWERED, "the server redirects to '%.200s' (HTTP %u): %s", location,
+			status, wrong);
+		return false;
+	}
+	if (route->redirect_count == REDIRECTS_MAX) {
+		failure_set(failure, FAILURE_ANSWERED,
+			"the server redirects more than %d times, at last to '%.200s' (HTTP %u); check the URL",
+			REDIRECTS_MAX, url.text, status);
+		return false;
+	}
+	log_debug("%s redirects to %s (HTTP %u)", route->url.text, url.text, status);
+	route->redirect_count++;
+	route->url = url;
+	return true;
+}
+
+bool
+route_is_own_origin(const struct route *route)
+{
+	return url_same_origin(route->server, &route->url);
+}

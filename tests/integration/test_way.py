@@ -1,0 +1,297 @@
+"""The way to the server: what the request says, TLS, proxies, redirects, addresses, servers."""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import suppress
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+from bridge import Bridge
+from certs import Authority, Certificate
+from conftest import Start
+from fakeserver import FakeServer
+from procs import in_background
+from test_cli import URL, check_failure, check_usage_error
+from wispservers import Nginx, Wispd
+
+# Headers
+
+
+def test_headers_of_the_user(fake: FakeServer, wispsocks: Callable[..., Bridge]) -> None:
+    """They stand in the request as they were given, the handshake's own beside them."""
+    wispsocks(fake.url, "-H", "Cookie: a=1", "--header", "X-Token:  with spaces\t", "-H",
+              "x-token: again", "-H", "User-Agent: tester/1.0", "-H", "Origin: https://a.test",
+              "-H", "Empty:", "-H", "X-Long: " + 5000 * "x")
+    server = fake.accept()
+    for line in ("Cookie: a=1", "X-Token: with spaces", "x-token: again", "User-Agent: tester/1.0",
+                 "Origin: https://a.test", "Empty: ", "X-Long: " + 5000 * "x"):
+        assert server.header_lines.count(line) == 1
+    assert server.headers["upgrade"] == "websocket"
+    server.open()
+
+
+@pytest.mark.parametrize("value", ["other.test", "other.test:8080", "h" * 117], ids=len)
+def test_host_of_the_user(fake: FakeServer, value: str,
+                          wispsocks: Callable[..., Bridge]) -> None:
+    """It replaces the URL's, also in the case that the header's name is spelled in."""
+    bridge = wispsocks(fake.url, "-H", f"hOST: {value} ")
+    server = fake.accept()
+    assert [line for line in server.header_lines
+            if line.lower().startswith("host:")] == [f"Host: {value}"]
+    server.open()
+    bridge.wait_connected()
+
+
+def test_header_value_is_not_repeated_in_an_error() -> None:
+    """It may be a secret."""
+    assert "s3cret" not in check_usage_error("wispsocks", "-H", "Upgrade: s3cret", URL)
+    assert "s3cret" not in check_usage_error("wispsocks", "-H", "s3cret", URL)
+
+
+# Client certificates
+
+
+@pytest.fixture(scope="module")
+def client(authority: Authority) -> Certificate:
+    made = authority.issue("client", "DNS:client.test")
+    made.key.chmod(0o600)
+    return made
+
+
+@pytest.fixture(scope="module")
+def strict_nginx(module_start: Start, tmp_path_factory: pytest.TempPathFactory,
+                 authority: Authority, certificate: Certificate) -> Nginx:
+    """It serves only clients with a certificate of the authority."""
+    return module_start(Nginx(
+        tmp_path_factory.mktemp("strict-nginx"), certificate,
+        f"ssl_verify_client on; ssl_client_certificate {authority.cacert};"))
+
+
+@pytest.mark.parametrize("one_file", [False, True], ids=["two files", "one file"])
+def test_client_certificate(strict_nginx: Nginx, authority: Authority, client: Certificate,
+                            wispd: Wispd, tmp_path: Path, one_file: bool,
+                            wispsocks: Callable[..., Bridge]) -> None:
+    options: list[str | Path] = ["--cert", client.cert, "--cert-key", client.key]
+    if one_file:
+        both = tmp_path / "both.pem"
+        both.touch(0o600)
+        both.write_text(client.key.read_text() + client.cert.read_text())
+        options = ["--cert", both]
+    bridge = wispsocks(strict_nginx.url(wispd.port), "--cacert", authority.cacert, *options)
+    bridge.wait_connected()
+    assert not bridge.find_log("^warning:")
+
+
+def test_client_certificate_is_missing(strict_nginx: Nginx, authority: Authority, wispd: Wispd,
+                                       wispsocks: Callable[..., Bridge]) -> None:
+    bridge = wispsocks(strict_nginx.url(wispd.port), "--cacert", authority.cacert)
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(r"^error: .*HTTP 400.*--cert\b")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3],
+                         ids=lambda version: version.name)
+@pytest.mark.parametrize("shown", [False, True], ids=["none", "a stranger's"])
+def test_client_certificate_is_refused(start: Start, authority: Authority,
+                                       certificate: Certificate, version: ssl.TLSVersion,
+                                       shown: bool, wispsocks: Callable[..., Bridge]) -> None:
+    """By an alert, which in TLS 1.3 comes after the handshake.
+
+    The end of the connection may then overtake the alert. So there are as many tries as it takes.
+    """
+    context = certificate.context()
+    context.minimum_version = context.maximum_version = version
+    context.load_verify_locations(authority.cacert)
+    context.verify_mode = ssl.CERT_REQUIRED
+    fake = start(FakeServer(context))
+    stranger = authority.self_signed()
+    options = ["--cert", stranger.cert, "--cert-key", stranger.key] if shown else []
+    bridge = wispsocks(fake.url_at("localhost"), "--cacert", authority.cacert, *options)
+
+    def refuse() -> None:
+        with suppress(OSError):  # the test is over
+            while bridge.alive:
+                fake.accept_refused_handshake()
+
+    in_background(refuse)
+    bridge.wait_log(r"--cert\b")
+    if shown or version == ssl.TLSVersion.TLSv1_3:  # in TLS 1.2 it is a general alert
+        assert bridge.wait_exit() == 1
+
+
+@pytest.mark.parametrize("wrong", ["missing", "no certificate", "no key", "another's key",
+                                   "encrypted key"])
+def test_client_certificate_that_cannot_be_used(tmp_path: Path, authority: Authority,
+                                                certificate: Certificate, client: Certificate,
+                                                wrong: str) -> None:
+    """The error names the file and the option."""
+    path = tmp_path / "file.pem"
+    if wrong != "missing":
+        path.write_text("not PEM\n")
+    cert, key, option = {
+        "missing": (path, client.key, "--cert"),
+        "no certificate": (path, client.key, "--cert"),
+        "no key": (client.cert, path, "--cert-key"),
+        "another's key": (client.cert, certificate.key, "--cert-key"),
+        "encrypted key": (client.cert, authority.encrypted_key(client), "--cert-key"),
+    }[wrong]
+    error = check_failure(str(cert if option == "--cert" else key), "wispsocks", "--listen",
+                          "127.0.0.1:0", "--cert", cert, "--cert-key", key, URL)
+    assert option in error.split()[-1]
+
+
+def test_key_that_everybody_can_read(tmp_path: Path, client: Certificate, fake: FakeServer,
+                                     wispsocks: Callable[..., Bridge]) -> None:
+    path = tmp_path / "key.pem"
+    path.write_text(client.key.read_text())
+    path.chmod(0o644)
+    bridge = wispsocks(fake.url, "--cert", client.cert, "--cert-key", path)
+    bridge.wait_log(rf"^warning: .*{path}")
+
+
+# Redirects
+
+REDIRECTS = ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect",
+             "308 Permanent Redirect"]
+
+
+@pytest.mark.parametrize("status", REDIRECTS)
+def test_redirect_is_followed(start: Start, fake: FakeServer, status: str,
+                              wispsocks: Callable[..., Bridge]) -> None:
+    """To another server, whose name the log says beside the URL that was given."""
+    other = start(FakeServer())
+    bridge = wispsocks(fake.url)
+    location = other.url_at("localhost", "/else/where?x=1")
+    fake.accept().answer(status, f"Location: {location}")
+    server = other.accept()
+    assert server.path == "/else/where?x=1"
+    assert server.headers["host"] == f"localhost:{other.port}"
+    server.open()
+    assert f"redirected to {location}" in bridge.wait_connected()
+    bridge.wait_log(f"^connected to {fake.url} ")
+
+
+@pytest.mark.parametrize("location, path", [
+    ("/absolute/", "/absolute/"),
+    ("relative", "/a/b/relative"),
+    ("../up/", "/a/up/"),
+    ("?query", "/a/b/?query"),
+    ("http://127.0.0.1:{port}", "/"),
+    ("HTTP://127.0.0.1:{port}/x#part", "/x"),
+    ("//127.0.0.1:{port}/./y/../z", "/z"),
+])
+def test_forms_of_a_location(fake: FakeServer, location: str, path: str,
+                             wispsocks: Callable[..., Bridge]) -> None:
+    """Relative ones count from the URL; http is as good as ws."""
+    bridge = wispsocks(fake.url_at("127.0.0.1", "/a/b/"))
+    fake.accept().answer("302 Found", "Location: " + location.format(port=fake.port))
+    server = fake.accept()
+    assert server.path == path
+    server.open()
+    bridge.wait_connected()
+
+
+def test_next_connection_begins_at_the_url_again(start: Start, fake: FakeServer,
+                                                 wispsocks: Callable[..., Bridge]) -> None:
+    other = start(FakeServer())
+    bridge = wispsocks(fake.url)
+    fake.accept().answer("302 Found", f"Location: {other.url}")
+    server = other.accept_open()
+    bridge.wait_connected()
+    server.close()
+    fake.accept_open()
+
+
+def test_redirects_have_a_limit(fake: FakeServer, wispsocks: Callable[..., Bridge]) -> None:
+    """Five are followed, the sixth is an error."""
+    bridge = wispsocks(fake.url)
+    for number in range(6):
+        fake.accept().answer("302 Found", f"Location: /{number}/")
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(r"^error: .*5 times.*/5/.*302")
+
+    bridge = wispsocks(fake.url)
+    for number in range(5):
+        fake.accept().answer("302 Found", f"Location: /{number}/")
+    fake.accept_open()
+    bridge.wait_connected()
+
+
+@pytest.mark.parametrize("location", [
+    None, "", "wss://127.0.0.1/", "https://127.0.0.1/", "ftp://127.0.0.1/", "http:relative",
+    "http://", "http://user@127.0.0.1/", "http://user:password@127.0.0.1/", "//127.0.0.1:0/",
+    "//127.0.0.1:70000/", "http://[::1/", "http://two words/", "/\x01", "//" + 200 * "h" + "/",
+    "/" + 1100 * "p", "/" + 5000 * "p",
+], ids=lambda location: repr(location)[:30])
+def test_redirect_that_is_not_followed(fake: FakeServer, location: str | None,
+                                       wispsocks: Callable[..., Bridge]) -> None:
+    """It ends the program, as it did not get anywhere yet."""
+    bridge = wispsocks(fake.url)
+    fake.accept().answer("302 Found", *([] if location is None else [f"Location: {location}"]))
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(r"^error: .*302")
+
+
+def test_redirect_of_wss(nginx: Nginx, start: Start, tmp_path: Path, authority: Authority,
+                         certificate: Certificate, wispd: Wispd,
+                         wispsocks: Callable[..., Bridge]) -> None:
+    """The certificate is checked for the host that the redirect leads to."""
+    to_good = start(Nginx(tmp_path, certificate,
+                          f"location /good/ {{ return 301 {nginx.url(wispd.port)}; }}"
+                          f"location /plain/ {{ return 301 ws://localhost:{wispd.port}/; }}"))
+    url = f"wss://127.0.0.1:{to_good.port}"
+    bridge = wispsocks(f"{url}/good/", "--cacert", authority.cacert)
+    assert nginx.url(wispd.port) in bridge.wait_connected()
+
+    bridge = wispsocks(f"{url}/plain/", "--cacert", authority.cacert)
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(r"^error: .*301")
+
+
+def test_redirect_to_a_wrong_certificate(start: Start, authority: Authority,
+                                         certificate: Certificate,
+                                         wispsocks: Callable[..., Bridge]) -> None:
+    fake = start(FakeServer(certificate.context()))
+    other = start(FakeServer(authority.issue("for-127", "IP:127.0.0.1").context()))
+    bridge = wispsocks(fake.url_at("127.0.0.1"), "--cacert", authority.cacert)
+    fake.accept().answer("302 Found", f"Location: {other.url_at('localhost')}")
+    other.accept_refused_handshake()
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(r"^error: .*certificate")
+
+
+@pytest.mark.parametrize("same", [False, True], ids=["other origin", "same origin"])
+def test_what_a_redirect_takes_along(start: Start, authority: Authority, client: Certificate,
+                                     certificate: Certificate, same: bool,
+                                     wispsocks: Callable[..., Bridge]) -> None:
+    """The user's headers and the client certificate are for the origin of the URL alone."""
+    context = certificate.context()
+    context.load_verify_locations(authority.cacert)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    fake, other = start(FakeServer(context)), start(FakeServer(context))
+    bridge = wispsocks(fake.url_at("localhost"), "--cacert", authority.cacert, "--cert",
+                       client.cert, "--cert-key", client.key, "-H", "Cookie: secret", "-H",
+                       "Host: virtual.test")
+    target = fake if same else other
+    first = fake.accept()
+    assert first.sock.getpeercert() and first.headers["cookie"] == "secret"
+    first.answer("302 Found", f"Location: {target.url_at('localhost', '/there/')}")
+    server = target.accept()
+    assert server.path == "/there/"
+    assert bool(server.sock.getpeercert()) == same
+    assert server.headers.get("cookie") == ("secret" if same else None)
+    assert server.headers["host"] == ("virtual.test" if same else f"localhost:{other.port}")
+    server.open()
+    bridge.wait_connected()
+
+
+def test_long_answer(fake: FakeServer, wispsocks: Callable[..., Bridge]) -> None:
+    """Servers may say much in their headers."""
+    bridge = wispsocks(fake.url)
+    more = [f"X-Policy-{number}: " + 3000 * "x" for number in range(5)]
+    fake.accept().answer("302 Found", *more, "Set-Cookie: " + 4000 * "c", "Location: /there/")
+    assert fake.accept().path == "/there/"
+    assert not bridge.find_log("cannot connect")
