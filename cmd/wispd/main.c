@@ -2,9 +2,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <event2/event.h>
 
+#include "completion.h"
 #include "log.h"
 #include "options.h"
 #include "server.h"
@@ -36,19 +38,33 @@ static const struct option_spec option_table[] = {
 		"how much a stream may send ahead (128)", 1, 65536, NULL},
 	{NULL, "wisp", 0, OPTION_CHOICE, SETTING(version), "1|2", "the highest protocol version (2)", 0, 0, "2|1"},
 
-	{"General", "verbose", 'v', OPTION_MORE, SETTING(verbosity), NULL,
-		"log more: destinations, and why streams end", 0, 0, NULL},
+	{"General", "config", 'c', OPTION_CONFIG, 0, "FILE",
+		"read options from this file too; the command line wins over it", 0, 0, NULL},
+	{NULL, "verbose", 'v', OPTION_MORE, SETTING(verbosity), NULL, "log more: destinations, and why streams end", 0,
+		0, NULL},
 	{NULL, "quiet", 'q', OPTION_LESS, SETTING(verbosity), NULL, "log less: warnings and errors only", 0, 0, NULL},
+	{NULL, "log-format", 0, OPTION_LOG_FORMAT, 0, "FORMAT", "how to log: text or json (text)", 0, 0, LOG_FORMATS},
 	{NULL, "help", 'h', OPTION_HELP, 0, NULL, "show this", 0, 0, NULL},
 	{NULL, "version", 'V', OPTION_VERSION, 0, NULL, "show the version, and those of the libraries", 0, 0, NULL},
+	{NULL, "completion", 0, OPTION_COMPLETION, 0, "SHELL",
+		"print a script that completes these options: bash, zsh or fish", 0, 0, COMPLETION_SHELLS},
 	{0},
 };
+
+static const char *
+check_value(const struct option_spec *option, const char *text)
+{
+	if (strcmp(option->name, "path") == 0 && text[0] != '/')
+		return "it does not begin with '/'";
+	return NULL;
+}
 
 static const struct program program = {
 	.name = "wispd",
 	.synopsis = "[options]",
 	.purpose = "A small Wisp server.",
 	.options = option_table,
+	.check = check_value,
 };
 
 static void
@@ -64,10 +80,6 @@ check(struct settings *settings)
 
 	if ((options->cert == NULL) != (options->cert_key == NULL)) {
 		options_complain(&program, "--cert and --cert-key belong together");
-		return false;
-	}
-	if (options->path[0] != '/') {
-		options_complain(&program, "--path: '%s' does not begin with '/'", options->path);
 		return false;
 	}
 	options->version = settings->version == 0 ? 2 : 1;
@@ -102,16 +114,12 @@ int
 main(int argc, char **argv)
 {
 	struct settings settings = {.server = {.path = "/", .buffer_packets = 128}};
-	const char *operand;
+	const enum options_result result = options_parse(&program, argc, argv, &settings);
 
-	switch (options_parse(&program, argc, argv, &settings, &operand)) {
-	case OPTIONS_DONE:
-		return EXIT_SUCCESS;
-	case OPTIONS_WRONG:
-		return 2;
-	case OPTIONS_RUN:
-		break;
-	}
+	if (result != OPTIONS_RUN)
+		return result;
 	wire_init_log();
-	return check(&settings) ? serve(&settings) : 2;
+	if (!check(&settings))
+		return OPTIONS_WRONG;
+	return serve(&settings);
 }

@@ -2,10 +2,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <event2/event.h>
 
 #include "bridge.h"
+#include "completion.h"
 #include "log.h"
 #include "options.h"
 #include "stop.h"
@@ -18,6 +20,7 @@
 
 struct settings {
 	struct bridge_options bridge;
+	struct option_list servers;
 	int versions; /* the position in "auto|1|2" */
 	int verbosity;
 };
@@ -38,7 +41,8 @@ static const struct option_spec option_table[] = {
 	{NULL, "stall-timeout", 0, OPTION_SECONDS, SETTING(bridge.stall_timeout_ms), "SECONDS",
 		"close a stream whose program takes no data while others wait (30)", 1, HOUR_MS, NULL},
 
-	{"The server", "cacert", 0, OPTION_TEXT, SETTING(bridge.tunnel.cacert), "FILE",
+	{"The server", "server", 0, OPTION_LIST, SETTING(servers), "URL", "the same as the argument URL", 0, 0, NULL},
+	{NULL, "cacert", 0, OPTION_TEXT, SETTING(bridge.tunnel.cacert), "FILE",
 		"trust these certificates instead of the system's", 0, 0, NULL},
 	{NULL, "insecure", 0, OPTION_FLAG, SETTING(bridge.tunnel.insecure), NULL,
 		"do not verify the server's certificate", 0, 0, NULL},
@@ -46,20 +50,35 @@ static const struct option_spec option_table[] = {
 	{NULL, "ping-interval", 0, OPTION_SECONDS, SETTING(bridge.tunnel.ping_interval_ms), "SECONDS",
 		"ping the server; after two without a sign of life it is dead (30)", 10, HOUR_MS, NULL},
 
-	{"General", "verbose", 'v', OPTION_MORE, SETTING(verbosity), NULL,
-		"log more: destinations, and why streams end", 0, 0, NULL},
+	{"General", "config", 'c', OPTION_CONFIG, 0, "FILE",
+		"read options from this file too; the command line wins over it", 0, 0, NULL},
+	{NULL, "verbose", 'v', OPTION_MORE, SETTING(verbosity), NULL, "log more: destinations, and why streams end", 0,
+		0, NULL},
 	{NULL, "quiet", 'q', OPTION_LESS, SETTING(verbosity), NULL, "log less: warnings and errors only", 0, 0, NULL},
+	{NULL, "log-format", 0, OPTION_LOG_FORMAT, 0, "FORMAT", "how to log: text or json (text)", 0, 0, LOG_FORMATS},
 	{NULL, "help", 'h', OPTION_HELP, 0, NULL, "show this", 0, 0, NULL},
 	{NULL, "version", 'V', OPTION_VERSION, 0, NULL, "show the version, and those of the libraries", 0, 0, NULL},
+	{NULL, "completion", 0, OPTION_COMPLETION, 0, "SHELL",
+		"print a script that completes these options: bash, zsh or fish", 0, 0, COMPLETION_SHELLS},
 	{0},
 };
+
+static const char *
+check_value(const struct option_spec *option, const char *text)
+{
+	struct url url;
+
+	return strcmp(option->name, "server") == 0 ? url_parse(text, &url) : NULL;
+}
 
 static const struct program program = {
 	.name = "wispsocks",
 	.synopsis = "[options] URL",
 	.purpose = "Lets programs that speak SOCKS5 reach the network through a Wisp server.",
 	.operands = "URL is the server's: ws://host[:port]/path/ or wss://host[:port]/path/",
+	.operand_option = "server",
 	.options = option_table,
+	.check = check_value,
 };
 
 static void
@@ -70,21 +89,17 @@ stop(void *arg)
 
 /* Make the settings complete. Returns false when they make no sense: said. */
 static bool
-check(struct settings *settings, const char *url_text)
+check(struct settings *settings)
 {
 	static const enum wisp_versions versions[] = {WISP_VERSION_AUTO, WISP_VERSION_1, WISP_VERSION_2};
 	const size_t descriptors = raise_descriptor_limit();
-	const char *wrong;
 
-	if (url_text == NULL) {
-		options_complain(&program, "the server's URL is missing");
+	if (settings->servers.count != 1) {
+		options_complain(&program,
+			settings->servers.count == 0 ? "the server's URL is missing" : "there can be only one server");
 		return false;
 	}
-	wrong = url_parse(url_text, &settings->bridge.tunnel.url);
-	if (wrong != NULL) {
-		options_complain(&program, "'%s': %s", url_text, wrong);
-		return false;
-	}
+	url_parse(settings->servers.items[0], &settings->bridge.tunnel.url);
 	settings->bridge.tunnel.versions = versions[settings->versions];
 	log_set_level(LOG_LEVEL_INFO + settings->verbosity);
 	if (settings->bridge.max_clients + OWN_DESCRIPTORS > descriptors) {
@@ -134,21 +149,15 @@ main(int argc, char **argv)
 				.buffer_limit_bytes = 64 << 20,
 			},
 	};
-	const char *url;
+	const enum options_result result = options_parse(&program, argc, argv, &settings);
 
-	switch (options_parse(&program, argc, argv, &settings, &url)) {
-	case OPTIONS_DONE:
-		return EXIT_SUCCESS;
-	case OPTIONS_WRONG:
-		return 2;
-	case OPTIONS_RUN:
-		break;
-	}
+	if (result != OPTIONS_RUN)
+		return result;
 	/* libwebsockets would use a proxy that these name, which may well be ourselves. */
 	unsetenv("http_proxy");
 	unsetenv("socks_proxy");
 	wire_init_log();
-	if (!check(&settings, url))
-		return 2;
+	if (!check(&settings))
+		return OPTIONS_WRONG;
 	return serve(&settings);
 }
