@@ -15,6 +15,7 @@
 
 struct settings {
 	struct server_options server;
+	struct option_list listen;
 	int version; /* the position in "2|1" */
 	int verbosity;
 };
@@ -22,8 +23,8 @@ struct settings {
 #define SETTING(member) offsetof(struct settings, member)
 
 static const struct option_spec option_table[] = {
-	{"Where clients connect", "listen", 'l', OPTION_LISTEN, SETTING(server.listen), "ADDR",
-		"PORT, HOST:PORT, [V6]:PORT or unix:PATH; repeatable (127.0.0.1:6001)", 0, 0, NULL},
+	{"Where clients connect", "listen", 'l', OPTION_LISTEN, SETTING(listen), "ADDR",
+		"PORT, HOST:PORT, [V6]:PORT or unix:PATH[,mode=MODE]; repeatable (127.0.0.1:6001)", 0, 0, NULL},
 	{NULL, "cert", 0, OPTION_TEXT, SETTING(server.cert), "FILE", "serve wss with this certificate chain, PEM", 0, 0,
 		NULL},
 	{NULL, "cert-key", 0, OPTION_TEXT, SETTING(server.cert_key), "FILE", "the certificate's private key, PEM", 0, 0,
@@ -121,5 +122,7 @@ main(int argc, char **argv)
 	wire_init_log();
 	if (!check(&settings))
 		return OPTIONS_WRONG;
+	if (!endpoints_find(&settings.server.endpoints, &settings.listen, "127.0.0.1:6001"))
+		return EXIT_FAILURE;
 	return serve(&settings);
 }

@@ -12,11 +12,11 @@
 
 #include <sys/queue.h>
 
-#include "options.h"
+#include "endpoints.h"
 #include "policy.h"
 
 struct server_options {
-	struct option_list listen;
+	struct endpoints endpoints;
 	const char *cert; /* NULL for no TLS */
 	const char *cert_key;
 	const char *path;
@@ -35,7 +35,7 @@ struct server {
 	const struct server_options *options;
 	struct lws_context *context;
 	struct resolver *resolver;
-	struct listener *listeners[OPTION_LIST_MAX];
+	struct listener *listeners[ENDPOINTS_MAX];
 	size_t listener_count;
 	struct peer_list peers;
 	size_t peer_count;

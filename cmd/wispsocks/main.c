@@ -21,6 +21,8 @@
 struct settings {
 	struct bridge_options bridge;
 	struct option_list servers;
+	struct option_list listen;
+	bool open_to_all;
 	int versions; /* the position in "auto|1|2" */
 	int verbosity;
 };
@@ -28,8 +30,10 @@ struct settings {
 #define SETTING(member) offsetof(struct settings, member)
 
 static const struct option_spec option_table[] = {
-	{"Where programs connect", "listen", 'l', OPTION_LISTEN, SETTING(bridge.listen), "ADDR",
-		"PORT, HOST:PORT, [V6]:PORT or unix:PATH; repeatable (127.0.0.1:1080)", 0, 0, NULL},
+	{"Where programs connect", "listen", 'l', OPTION_LISTEN, SETTING(listen), "ADDR",
+		"PORT, HOST:PORT, [V6]:PORT or unix:PATH[,mode=MODE]; repeatable (127.0.0.1:1080)", 0, 0, NULL},
+	{NULL, "open-to-all", 0, OPTION_FLAG, SETTING(open_to_all), NULL,
+		"allow --listen where other machines can reach it, and so use the tunnel", 0, 0, NULL},
 	{NULL, "max-clients", 0, OPTION_COUNT, SETTING(bridge.max_clients), "N",
 		"programs at once; more wait to be accepted (4096)", 1, 1000000, NULL},
 	{NULL, "buffer-limit", 0, OPTION_SIZE, SETTING(bridge.buffer_limit_bytes), "SIZE",
@@ -113,6 +117,23 @@ check(struct settings *settings)
 	return true;
 }
 
+/* Whoever can connect uses the tunnel in its owner's name. Returns false when that could be anybody: said. */
+static bool
+check_exposure(const struct settings *settings, bool programs_authenticate)
+{
+	const struct endpoint *endpoint = endpoints_find_open(&settings->bridge.endpoints);
+	char text[ADDRESS_TEXT_SIZE];
+
+	if (endpoint == NULL || programs_authenticate || settings->open_to_all)
+		return true;
+	address_format((const struct sockaddr *)&endpoint->address.storage, text);
+	options_complain(&program,
+		"whoever reaches %s could use the tunnel; listen on 127.0.0.1 or a Unix socket, or allow it with "
+		"--open-to-all",
+		text);
+	return false;
+}
+
 static int
 serve(const struct settings *settings)
 {
@@ -158,6 +179,10 @@ main(int argc, char **argv)
 	unsetenv("socks_proxy");
 	wire_init_log();
 	if (!check(&settings))
+		return OPTIONS_WRONG;
+	if (!endpoints_find(&settings.bridge.endpoints, &settings.listen, "127.0.0.1:1080"))
+		return EXIT_FAILURE;
+	if (!check_exposure(&settings, false))
 		return OPTIONS_WRONG;
 	return serve(&settings);
 }
