@@ -8,7 +8,9 @@
 
 #include "completion.h"
 #include "log.h"
+#include "notify.h"
 #include "options.h"
+#include "reload.h"
 #include "server.h"
 #include "stop.h"
 #include "wire.h"
@@ -74,6 +76,13 @@ stop(void *arg)
 	event_base_loopbreak(arg);
 }
 
+static void
+reload(void *arg)
+{
+	(void)arg;
+	log_info("asked to read files again: there are none that change");
+}
+
 static bool
 check(struct settings *settings)
 {
@@ -94,18 +103,22 @@ serve(const struct settings *settings)
 {
 	struct event_base *base = event_base_new();
 	struct stop_signals *signals = base != NULL ? stop_signals_new(base, stop, base) : NULL;
+	struct reload_signal *hangup = base != NULL ? reload_signal_new(base, reload, base) : NULL;
 	struct server server;
 	bool good;
 
-	if (signals == NULL) {
+	if (signals == NULL || hangup == NULL) {
 		log_error("cannot set up the event loop");
 		return EXIT_FAILURE;
 	}
 	good = server_start(&server, base, &settings->server);
-	if (good)
+	if (good) {
+		notify_ready();
 		event_base_dispatch(base);
+	}
 	server_stop(&server);
 	stop_signals_free(signals);
+	reload_signal_free(hangup);
 	event_base_free(base);
 	libevent_global_shutdown();
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;

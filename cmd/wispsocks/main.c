@@ -9,7 +9,9 @@
 #include "bridge.h"
 #include "completion.h"
 #include "log.h"
+#include "notify.h"
 #include "options.h"
+#include "reload.h"
 #include "stop.h"
 #include "wire.h"
 
@@ -91,6 +93,13 @@ stop(void *arg)
 	event_base_loopbreak(arg);
 }
 
+static void
+reload(void *arg)
+{
+	(void)arg;
+	log_info("asked to read files again: there are none that change");
+}
+
 /* Make the settings complete. Returns false when they make no sense: said. */
 static bool
 check(struct settings *settings)
@@ -139,19 +148,24 @@ serve(const struct settings *settings)
 {
 	struct event_base *base = event_base_new();
 	struct stop_signals *signals = base != NULL ? stop_signals_new(base, stop, base) : NULL;
+	struct reload_signal *hangup = base != NULL ? reload_signal_new(base, reload, base) : NULL;
 	struct bridge bridge;
 	bool good;
 
-	if (signals == NULL) {
+	if (signals == NULL || hangup == NULL) {
 		log_error("cannot set up the event loop");
 		return EXIT_FAILURE;
 	}
+	notify_status("connecting to %s", settings->bridge.tunnel.url.authority);
 	good = bridge_start(&bridge, base, &settings->bridge);
-	if (good)
+	if (good) {
+		notify_ready();
 		event_base_dispatch(base);
+	}
 	good = good && !bridge.hopeless;
 	bridge_stop(&bridge);
 	stop_signals_free(signals);
+	reload_signal_free(hangup);
 	event_base_free(base);
 	libevent_global_shutdown();
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;

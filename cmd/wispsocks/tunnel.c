@@ -19,6 +19,7 @@
 #include "address.h"
 #include "clock.h"
 #include "log.h"
+#include "notify.h"
 #include "resolver.h"
 #include "tls.h"
 #include "wire.h"
@@ -181,6 +182,7 @@ wait_for_next_attempt(struct tunnel *tunnel, bool was_up)
 
 	log_info("%s %s: %s; next try in %.1f s", was_up ? "disconnected from" : "cannot connect to",
 		tunnel->options->url.text, tunnel->reason, (double)delay_ms / 1000);
+	notify_status("not connected to %s: %s", tunnel->options->url.authority, tunnel->reason);
 	tunnel->state = TUNNEL_WAITING;
 	tunnel->delay_ms = tunnel->delay_ms * 2 < DELAY_MAX_MS ? tunnel->delay_ms * 2 : DELAY_MAX_MS;
 	tunnel->next_attempt_ms = clock_now_ms() + delay_ms;
@@ -600,6 +602,7 @@ on_ready(void *arg)
 		event_add(&tunnel->ping_timer, &tv);
 	log_info("connected to %s (wisp v%u, %s)", tunnel->options->url.text, wisp_session_version(tunnel->session),
 		tunnel->options->url.tls ? SSL_get_version(lws_get_ssl(tunnel->wsi)) : "no TLS");
+	notify_status("connected to %s", tunnel->options->url.authority);
 	tunnel->callbacks->up(tunnel->arg);
 }
 
