@@ -41,7 +41,8 @@ print_option(const struct option_spec *option)
 		option->letter != 0 ? option->letter : ' ', option->letter != 0 ? "," : " ", option->name,
 		option->argument != NULL ? " " : "", option->argument != NULL ? option->argument : "");
 
-	printf("%s%s%*s", left, n >= COLUMN ? "\n" : "", n >= COLUMN ? COLUMN : COLUMN - n, "");
+	/* At least two spaces between the columns, or a line of its own. */
+	printf("%s%s%*s", left, n > COLUMN - 2 ? "\n" : "", n > COLUMN - 2 ? COLUMN : COLUMN - n, "");
 	print_explanation(option->help);
 }
 
