@@ -10,6 +10,8 @@
 #include <sys/un.h>
 
 #define UNIX_PREFIX "unix:"
+#define MODE_PREFIX ",mode="
+#define DEFAULT_MODE 0600
 #define DEFAULT_HOST "127.0.0.1"
 
 static bool
@@ -58,9 +60,40 @@ address_split(const char *text, size_t n, char *host, size_t host_size, uint16_t
 /* The parts of an address as text. */
 struct parts {
 	const char *path; /* of a Unix socket, or NULL */
+	size_t path_size;
+	mode_t mode;
 	char host[NI_MAXHOST];
 	uint16_t port;
 };
+
+/* Permissions as chmod(1) takes them, in octal. */
+static bool
+parse_mode(const char *text, mode_t *mode)
+{
+	const size_t n = strlen(text);
+
+	if (n < 1 || n > 4 || strspn(text, "01234567") != n)
+		return false;
+	*mode = (mode_t)strtoul(text, NULL, 8);
+	return *mode <= 0777;
+}
+
+static const char *
+split_unix(const char *text, struct parts *parts)
+{
+	const char *mode = strstr(text, MODE_PREFIX);
+
+	parts->path = text;
+	parts->path_size = mode != NULL ? (size_t)(mode - text) : strlen(text);
+	parts->mode = DEFAULT_MODE;
+	if (parts->path_size == 0)
+		return "the path of the socket is missing";
+	if (parts->path_size >= sizeof((struct sockaddr_un *)NULL)->sun_path)
+		return "the path of the socket is too long";
+	if (mode != NULL && !parse_mode(mode + strlen(MODE_PREFIX), &parts->mode))
+		return "the mode must be octal, from 0 to 0777";
+	return NULL;
+}
 
 /* Take an address apart. Returns NULL, or what is wrong with its form. */
 static const char *
@@ -69,19 +102,13 @@ split(const char *text, struct parts *parts)
 	const size_t n = strlen(text);
 
 	*parts = (struct parts){.host = DEFAULT_HOST};
-	if (strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0) {
-		parts->path = text + strlen(UNIX_PREFIX);
-		if (parts->path[0] == '\0')
-			return "the path of the socket is missing";
-		if (strlen(parts->path) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
-			return "the path of the socket is too long";
-		return NULL;
-	}
+	if (strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
+		return split_unix(text + strlen(UNIX_PREFIX), parts);
 	if (parse_port(text, n, &parts->port))
 		return NULL;
 	if (strrchr(text, ':') == NULL || text[n - 1] == ']' ||
 		!address_split(text, n, parts->host, sizeof parts->host, &parts->port))
-		return "it must be PORT, HOST:PORT, [IPV6]:PORT or unix:PATH";
+		return "it must be PORT, HOST:PORT, [IPV6]:PORT or unix:PATH[,mode=MODE]";
 	return NULL;
 }
 
@@ -124,8 +151,9 @@ address_parse(const char *text, struct address *address)
 	if (parts.path == NULL)
 		return resolve(parts.host, parts.port, address);
 	un->sun_family = AF_UNIX;
-	memcpy(un->sun_path, parts.path, strlen(parts.path) + 1);
+	memcpy(un->sun_path, parts.path, parts.path_size);
 	address->size = sizeof *un;
+	address->mode = parts.mode;
 	return NULL;
 }
 
@@ -148,7 +176,12 @@ address_format(const struct sockaddr *sa, char text[ADDRESS_TEXT_SIZE])
 
 	switch (sa->sa_family) {
 	case AF_UNIX:
-		snprintf(text, ADDRESS_TEXT_SIZE, UNIX_PREFIX "%s", un->sun_path);
+		/* The path may fill its place, without a NUL. */
+		if (un->sun_path[0] != '\0')
+			snprintf(text, ADDRESS_TEXT_SIZE, UNIX_PREFIX "%.*s", (int)sizeof un->sun_path, un->sun_path);
+		else
+			snprintf(text, ADDRESS_TEXT_SIZE, UNIX_PREFIX "@%.*s", (int)sizeof un->sun_path - 1,
+				un->sun_path + 1);
 		break;
 	case AF_INET:
 		inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
@@ -161,5 +194,24 @@ address_format(const struct sockaddr *sa, char text[ADDRESS_TEXT_SIZE])
 	default:
 		snprintf(text, ADDRESS_TEXT_SIZE, "address of family %d", sa->sa_family);
 		break;
+	}
+}
+
+bool
+address_is_local(const struct address *address)
+{
+	const struct sockaddr_in *in = (const void *)&address->storage;
+	const struct sockaddr_in6 *in6 = (const void *)&address->storage;
+
+	switch (address->storage.ss_family) {
+	case AF_UNIX:
+		return true;
+	case AF_INET:
+		return ntohl(in->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	case AF_INET6:
+		return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) ||
+		       (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) && in6->sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
+	default:
+		return false;
 	}
 }

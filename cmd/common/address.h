@@ -1,4 +1,4 @@
-/* Socket addresses as people write them: PORT, HOST:PORT, [V6]:PORT and unix:PATH. */
+/* Socket addresses as people write them: PORT, HOST:PORT, [V6]:PORT and unix:PATH[,mode=MODE]. */
 #ifndef ADDRESS_H
 #define ADDRESS_H
 
@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <sys/socket.h>
+#include <sys/types.h>
 
 /* The longest text that address_format() writes: a socket's path, with "unix:" and the final NUL. */
 #define ADDRESS_TEXT_SIZE 128
@@ -14,6 +15,7 @@
 struct address {
 	struct sockaddr_storage storage;
 	socklen_t size;
+	mode_t mode; /* of a Unix socket's file, when it is made */
 };
 
 /* What is wrong with the form of an address to listen on, or NULL. */
@@ -24,8 +26,11 @@ const char *address_check(const char *text);
  */
 const char *address_parse(const char *text, struct address *address);
 
-/* Write an address in the form that address_parse() takes. */
+/* Write an address in the form that address_parse() takes, without the mode. An abstract Unix socket is unix:@NAME. */
 void address_format(const struct sockaddr *sa, char text[ADDRESS_TEXT_SIZE]);
+
+/* Whether only programs of this machine can reach it: loopback, or a Unix socket. */
+bool address_is_local(const struct address *address);
 
 /* The longest text that address_join() writes: a name of the DNS, brackets, a port, and the final NUL. */
 #define ADDRESS_JOINED_SIZE (255 + sizeof "[]:65535")

@@ -23,7 +23,7 @@
 struct listener {
 	struct evconnlistener *evl;
 	struct event *retry;
-	struct address address;
+	struct endpoint endpoint;
 	listener_callback *callback;
 	void *arg;
 	bool paused;
@@ -101,7 +101,7 @@ is_stale(const struct address *address)
 	return stale;
 }
 
-/* Bind and listen. A Unix socket is for its owner alone. Returns the socket, or -1 with errno. */
+/* Bind and listen. Returns the socket, or -1 with errno. */
 static evutil_socket_t
 open_socket(const struct address *address)
 {
@@ -120,7 +120,7 @@ open_socket(const struct address *address)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	if (sa->sa_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-	mask = umask(0177);
+	mask = umask(~address->mode & 0777);
 	result = bind(fd, sa, address->size);
 	umask(mask);
 	if (result != 0 || listen(fd, BACKLOG) != 0) {
@@ -141,22 +141,20 @@ log_listening(const struct listener *listener, evutil_socket_t fd)
 	char text[ADDRESS_TEXT_SIZE];
 
 	if (getsockname(fd, (struct sockaddr *)&actual.storage, &actual.size) != 0)
-		actual = listener->address;
+		actual = listener->endpoint.address;
 	address_format((const struct sockaddr *)&actual.storage, text);
 	log_info("listening on %s", text);
 }
 
 static bool
-start(struct listener *listener, struct event_base *base, const char *text)
+start(struct listener *listener, struct event_base *base)
 {
-	const char *wrong = address_parse(text, &listener->address);
+	const struct endpoint *endpoint = &listener->endpoint;
+	char text[ADDRESS_TEXT_SIZE];
 	evutil_socket_t fd;
 
-	if (wrong != NULL) {
-		log_error("--listen %s: %s", text, wrong);
-		return false;
-	}
-	fd = open_socket(&listener->address);
+	address_format((const struct sockaddr *)&endpoint->address.storage, text);
+	fd = endpoint->fd >= 0 ? endpoint->fd : open_socket(&endpoint->address);
 	if (fd < 0) {
 		log_error("cannot listen on %s: %s; choose another address with --listen", text, strerror(errno));
 		return false;
@@ -176,21 +174,30 @@ start(struct listener *listener, struct event_base *base, const char *text)
 }
 
 struct listener *
-listener_new(struct event_base *base, const char *text, listener_callback *callback, void *arg)
+listener_new(struct event_base *base, const struct endpoint *endpoint, listener_callback *callback, void *arg)
 {
 	struct listener *listener = calloc(1, sizeof *listener);
 
 	if (listener == NULL) {
-		log_error("cannot listen on %s: out of memory", text);
+		log_error("cannot listen: out of memory");
 		return NULL;
 	}
+	listener->endpoint = *endpoint;
 	listener->callback = callback;
 	listener->arg = arg;
-	if (!start(listener, base, text)) {
+	if (!start(listener, base)) {
 		listener_free(listener);
 		return NULL;
 	}
 	return listener;
+}
+
+/* The file of a socket that systemd passed is systemd's. */
+static void
+remove_file(const struct endpoint *endpoint)
+{
+	if (endpoint->address.storage.ss_family == AF_UNIX && endpoint->fd < 0)
+		unlink(((const struct sockaddr_un *)(const void *)&endpoint->address.storage)->sun_path);
 }
 
 void
@@ -199,8 +206,7 @@ listener_free(struct listener *listener)
 	if (listener == NULL)
 		return;
 	if (listener->evl != NULL) {
-		if (listener->address.storage.ss_family == AF_UNIX)
-			unlink(((const struct sockaddr_un *)(const void *)&listener->address.storage)->sun_path);
+		remove_file(&listener->endpoint);
 		evconnlistener_free(listener->evl);
 	}
 	if (listener->retry != NULL)

@@ -8,7 +8,7 @@
 #include <event2/event.h>
 #include <event2/util.h>
 
-#include "address.h"
+#include "endpoints.h"
 
 struct listener;
 
@@ -16,12 +16,14 @@ struct listener;
 typedef void listener_callback(evutil_socket_t fd, void *arg);
 
 /*
- * Listen on the address that `text` names, and log "listening on ADDR". NULL when that cannot be: the reason has been
- * logged as an error that names --listen.
+ * Listen there, and log "listening on ADDR". NULL when that cannot be: the reason has been logged as an error that
+ * names
+ * --listen.
  */
-struct listener *listener_new(struct event_base *base, const char *text, listener_callback *callback, void *arg);
+struct listener *listener_new(
+	struct event_base *base, const struct endpoint *endpoint, listener_callback *callback, void *arg);
 
-/* Stop listening, and remove a Unix socket's file. NULL is allowed. */
+/* Stop listening, and remove the file of a Unix socket that was made here. NULL is allowed. */
 void listener_free(struct listener *listener);
 
 /* Stop accepting, or go on. */

@@ -13,9 +13,19 @@ enum log_level {
 	LOG_LEVEL_TRACE,
 };
 
+enum log_format {
+	LOG_FORMAT_TEXT, /* with systemd's priorities instead of the levels' names when standard error is the journal */
+	LOG_FORMAT_JSON, /* one object a line */
+};
+/* The formats' names, in the same order. */
+#define LOG_FORMATS "text|json"
+
 /* Lines of a higher level than this are dropped. At first, it is INFO. */
 void log_set_level(int level);
 int log_level(void);
+
+/* At first, it is TEXT. */
+void log_set_format(enum log_format format);
 
 /* Put a '?' in the place of each control character, in place. */
 void log_make_printable(char *text);
@@ -25,5 +35,8 @@ void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* An error of the usage: it begins with the program's name, and not with "error: ". */
+void log_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -6,6 +6,8 @@
 
 #include <sys/resource.h>
 
+#include "notify.h"
+
 struct stop_signals {
 	struct event *term;
 	struct event *interrupt;
@@ -26,6 +28,7 @@ on_signal(evutil_socket_t number, short what, void *arg)
 		return;
 	}
 	signals->asked = true;
+	notify_stopping();
 	signals->callback(signals->arg);
 }
 

@@ -1,4 +1,4 @@
-/* TERM and INT end the event loop; a second one ends the process at once. */
+/* TERM and INT end the event loop, and the service manager is told; a second one ends the process at once. */
 #ifndef STOP_H
 #define STOP_H
 

@@ -6,14 +6,18 @@
 
 #include <event2/event.h>
 
+#include "completion.h"
 #include "log.h"
+#include "notify.h"
 #include "options.h"
+#include "reload.h"
 #include "server.h"
 #include "stop.h"
 #include "wire.h"
 
 struct settings {
 	struct server_options server;
+	struct option_list listen;
 	int version; /* the position in "2|1" */
 	int verbosity;
 };
@@ -21,8 +25,8 @@ struct settings {
 #define SETTING(member) offsetof(struct settings, member)
 
 static const struct option_spec option_table[] = {
-	{"Where clients connect", "listen", 'l', OPTION_LISTEN, SETTING(server.listen), "ADDR",
-		"PORT, HOST:PORT, [V6]:PORT or unix:PATH; repeatable (127.0.0.1:6001)", 0, 0, NULL},
+	{"Where clients connect", "listen", 'l', OPTION_LISTEN, SETTING(listen), "ADDR",
+		"PORT, HOST:PORT, [V6]:PORT or unix:PATH[,mode=MODE]; repeatable (127.0.0.1:6001)", 0, 0, NULL},
 	{NULL, "cert", 0, OPTION_TEXT, SETTING(server.cert), "FILE", "serve wss with this certificate chain, PEM", 0, 0,
 		NULL},
 	{NULL, "cert-key", 0, OPTION_TEXT, SETTING(server.cert_key), "FILE", "the certificate's private key, PEM", 0, 0,
@@ -45,25 +49,48 @@ static const struct option_spec option_table[] = {
 	{NULL, "no-udp", 0, OPTION_FLAG, SETTING(server.no_udp), NULL, "TCP only", 0, 0, NULL},
 	{NULL, "wisp", 0, OPTION_CHOICE, SETTING(version), "1|2", "the highest protocol version (2)", 0, 0, "2|1"},
 
-	{"General", "verbose", 'v', OPTION_MORE, SETTING(verbosity), NULL,
-		"log more: destinations, and why streams end", 0, 0, NULL},
+	{"General", "config", 'c', OPTION_CONFIG, 0, "FILE",
+		"read options from this file too; the command line wins over it", 0, 0, NULL},
+	{NULL, "verbose", 'v', OPTION_MORE, SETTING(verbosity), NULL, "log more: destinations, and why streams end", 0,
+		0, NULL},
 	{NULL, "quiet", 'q', OPTION_LESS, SETTING(verbosity), NULL, "log less: warnings and errors only", 0, 0, NULL},
+	{NULL, "log-format", 0, OPTION_LOG_FORMAT, 0, "FORMAT", "how to log: text or json (text)", 0, 0, LOG_FORMATS},
 	{NULL, "help", 'h', OPTION_HELP, 0, NULL, "show this", 0, 0, NULL},
 	{NULL, "version", 'V', OPTION_VERSION, 0, NULL, "show the version, and those of the libraries", 0, 0, NULL},
+	{NULL, "completion", 0, OPTION_COMPLETION, 0, "SHELL",
+		"print a script that completes these options: bash, zsh or fish", 0, 0, COMPLETION_SHELLS},
 	{0},
 };
+
+static const char *
+check_value(const struct option_spec *option, const char *text)
+{
+	if (strcmp(option->name, "path") == 0 && text[0] != '/')
+		return "it does not begin with '/'";
+	if (strcmp(option->name, "motd") == 0 && strlen(text) > WISP_MOTD_MAX)
+		return "it is too long";
+	return NULL;
+}
 
 static const struct program program = {
 	.name = "wispd",
 	.synopsis = "[options]",
 	.purpose = "A small Wisp server.",
 	.options = option_table,
+	.check = check_value,
 };
 
 static void
 stop(void *arg)
 {
 	event_base_loopbreak(arg);
+}
+
+static void
+reload(void *arg)
+{
+	(void)arg;
+	log_info("asked to read files again: there are none that change");
 }
 
 static bool
@@ -73,14 +100,6 @@ check(struct settings *settings)
 
 	if ((options->cert == NULL) != (options->cert_key == NULL)) {
 		options_complain(&program, "--cert and --cert-key belong together");
-		return false;
-	}
-	if (options->path[0] != '/') {
-		options_complain(&program, "--path: '%s' does not begin with '/'", options->path);
-		return false;
-	}
-	if (options->motd != NULL && strlen(options->motd) > WISP_MOTD_MAX) {
-		options_complain(&program, "--motd: more than %d bytes", WISP_MOTD_MAX);
 		return false;
 	}
 	options->version = settings->version == 0 ? 2 : 1;
@@ -94,18 +113,22 @@ serve(const struct settings *settings)
 {
 	struct event_base *base = event_base_new();
 	struct stop_signals *signals = base != NULL ? stop_signals_new(base, stop, base) : NULL;
+	struct reload_signal *hangup = base != NULL ? reload_signal_new(base, reload, base) : NULL;
 	struct server server;
 	bool good;
 
-	if (signals == NULL) {
+	if (signals == NULL || hangup == NULL) {
 		log_error("cannot set up the event loop");
 		return EXIT_FAILURE;
 	}
 	good = server_start(&server, base, &settings->server);
-	if (good)
+	if (good) {
+		notify_ready();
 		event_base_dispatch(base);
+	}
 	server_stop(&server);
 	stop_signals_free(signals);
+	reload_signal_free(hangup);
 	event_base_free(base);
 	libevent_global_shutdown();
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -115,16 +138,14 @@ int
 main(int argc, char **argv)
 {
 	struct settings settings = {.server = {.path = "/", .buffer_packets = 128}};
-	const char *operand;
+	const enum options_result result = options_parse(&program, argc, argv, &settings);
 
-	switch (options_parse(&program, argc, argv, &settings, &operand)) {
-	case OPTIONS_DONE:
-		return EXIT_SUCCESS;
-	case OPTIONS_WRONG:
-		return 2;
-	case OPTIONS_RUN:
-		break;
-	}
+	if (result != OPTIONS_RUN)
+		return result;
 	wire_init_log();
-	return check(&settings) ? serve(&settings) : 2;
+	if (!check(&settings))
+		return OPTIONS_WRONG;
+	if (!endpoints_find(&settings.server.endpoints, &settings.listen, "127.0.0.1:6001"))
+		return EXIT_FAILURE;
+	return serve(&settings);
 }

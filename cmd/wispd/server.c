@@ -139,9 +139,6 @@ set_up_wisp(struct server *server)
 bool
 server_start(struct server *server, struct event_base *base, const struct server_options *options)
 {
-	static const char *const usual[] = {"127.0.0.1:6001"};
-	const char *const *addresses = options->listen.count > 0 ? options->listen.items : usual;
-	const size_t count = options->listen.count > 0 ? options->listen.count : 1;
 	const struct timeval tick = clock_timeval(TICK_MS);
 
 	memset(server, 0, sizeof *server);
@@ -161,8 +158,8 @@ server_start(struct server *server, struct event_base *base, const struct server
 		return false;
 	}
 	event_add(&server->tick_timer, &tick);
-	for (size_t i = 0; i < count; i++) {
-		server->listeners[i] = listener_new(base, addresses[i], on_accepted, server);
+	for (size_t i = 0; i < options->endpoints.count; i++) {
+		server->listeners[i] = listener_new(base, &options->endpoints.items[i], on_accepted, server);
 		if (server->listeners[i] == NULL)
 			return false;
 		server->listener_count++;

@@ -14,11 +14,11 @@
 
 #include <wisp/handshake.h>
 
-#include "options.h"
+#include "endpoints.h"
 #include "policy.h"
 
 struct server_options {
-	struct option_list listen;
+	struct endpoints endpoints;
 	const char *cert; /* NULL for no TLS */
 	const char *cert_key;
 	const char *path;
@@ -44,7 +44,7 @@ struct server {
 	struct wisp_server_options wisp;
 	struct accounts *accounts;
 	struct authorized *authorized;
-	struct listener *listeners[OPTION_LIST_MAX];
+	struct listener *listeners[ENDPOINTS_MAX];
 	size_t listener_count;
 	struct peer_list peers;
 	size_t peer_count;

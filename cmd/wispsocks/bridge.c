@@ -106,10 +106,6 @@ on_tunnel_hopeless(void *arg)
 bool
 bridge_start(struct bridge *bridge, struct event_base *base, const struct bridge_options *options)
 {
-	static const char *const usual[] = {"127.0.0.1:1080"};
-	const char *const *addresses = options->listen.count > 0 ? options->listen.items : usual;
-	const size_t count = options->listen.count > 0 ? options->listen.count : 1;
-
 	memset(bridge, 0, sizeof *bridge);
 	bridge->base = base;
 	bridge->options = options;
@@ -127,8 +123,8 @@ bridge_start(struct bridge *bridge, struct event_base *base, const struct bridge
 	bridge->tunnel = tunnel_new(base, &options->tunnel, &bridge->tunnel_callbacks, bridge);
 	if (bridge->tunnel == NULL)
 		return false;
-	for (size_t i = 0; i < count; i++) {
-		bridge->listeners[i] = listener_new(base, addresses[i], on_accepted, bridge);
+	for (size_t i = 0; i < options->endpoints.count; i++) {
+		bridge->listeners[i] = listener_new(base, &options->endpoints.items[i], on_accepted, bridge);
 		if (bridge->listeners[i] == NULL)
 			return false;
 		bridge->listener_count++;

@@ -14,12 +14,12 @@
 
 #include <sys/queue.h>
 
-#include "options.h"
+#include "endpoints.h"
 #include "tunnel.h"
 
 struct bridge_options {
 	struct tunnel_options tunnel;
-	struct option_list listen;
+	struct endpoints endpoints;
 	uint64_t connect_timeout_ms;
 	uint64_t idle_timeout_ms; /* 0 for never */
 	uint64_t stall_timeout_ms;
@@ -38,7 +38,7 @@ struct bridge {
 	const struct bridge_options *options;
 	struct tunnel_callbacks tunnel_callbacks;
 	struct tunnel *tunnel;
-	struct listener *listeners[OPTION_LIST_MAX];
+	struct listener *listeners[ENDPOINTS_MAX];
 	size_t listener_count;
 	struct accounts *accounts; /* of programs; NULL when they need none */
 	struct client_list clients;

@@ -7,9 +7,12 @@
 #include <event2/event.h>
 
 #include "bridge.h"
+#include "completion.h"
 #include "header.h"
 #include "log.h"
+#include "notify.h"
 #include "options.h"
+#include "reload.h"
 #include "stop.h"
 #include "wire.h"
 
@@ -20,6 +23,9 @@
 
 struct settings {
 	struct bridge_options bridge;
+	struct option_list servers;
+	struct option_list listen;
+	bool open_to_all;
 	int versions; /* the position in "auto|1|2" */
 	int verbosity;
 };
@@ -27,8 +33,10 @@ struct settings {
 #define SETTING(member) offsetof(struct settings, member)
 
 static const struct option_spec option_table[] = {
-	{"Where programs connect", "listen", 'l', OPTION_LISTEN, SETTING(bridge.listen), "ADDR",
-		"PORT, HOST:PORT, [V6]:PORT or unix:PATH; repeatable (127.0.0.1:1080)", 0, 0, NULL},
+	{"Where programs connect", "listen", 'l', OPTION_LISTEN, SETTING(listen), "ADDR",
+		"PORT, HOST:PORT, [V6]:PORT or unix:PATH[,mode=MODE]; repeatable (127.0.0.1:1080)", 0, 0, NULL},
+	{NULL, "open-to-all", 0, OPTION_FLAG, SETTING(open_to_all), NULL,
+		"allow --listen where other machines can reach it, and so use the tunnel", 0, 0, NULL},
 	{NULL, "max-clients", 0, OPTION_COUNT, SETTING(bridge.max_clients), "N",
 		"programs at once; more wait to be accepted (4096)", 1, 1000000, NULL},
 	{NULL, "buffer-limit", 0, OPTION_SIZE, SETTING(bridge.buffer_limit_bytes), "SIZE",
@@ -40,7 +48,8 @@ static const struct option_spec option_table[] = {
 	{NULL, "stall-timeout", 0, OPTION_SECONDS, SETTING(bridge.stall_timeout_ms), "SECONDS",
 		"close a stream whose program takes no data while others wait (30)", 1, HOUR_MS, NULL},
 
-	{"The server", "cacert", 0, OPTION_TEXT, SETTING(bridge.tunnel.tls.cacert), "FILE",
+	{"The server", "server", 0, OPTION_LIST, SETTING(servers), "URL", "the same as the argument URL", 0, 0, NULL},
+	{NULL, "cacert", 0, OPTION_TEXT, SETTING(bridge.tunnel.tls.cacert), "FILE",
 		"trust these certificates instead of the system's", 0, 0, NULL},
 	{NULL, "cert", 0, OPTION_TEXT, SETTING(bridge.tunnel.tls.cert), "FILE",
 		"show the server this certificate, and those that vouch for it", 0, 0, NULL},
@@ -54,20 +63,35 @@ static const struct option_spec option_table[] = {
 	{NULL, "ping-interval", 0, OPTION_SECONDS, SETTING(bridge.tunnel.ping_interval_ms), "SECONDS",
 		"ping the server; after two without a sign of life it is dead (30)", 10, HOUR_MS, NULL},
 
-	{"General", "verbose", 'v', OPTION_MORE, SETTING(verbosity), NULL,
-		"log more: destinations, and why streams end", 0, 0, NULL},
+	{"General", "config", 'c', OPTION_CONFIG, 0, "FILE",
+		"read options from this file too; the command line wins over it", 0, 0, NULL},
+	{NULL, "verbose", 'v', OPTION_MORE, SETTING(verbosity), NULL, "log more: destinations, and why streams end", 0,
+		0, NULL},
 	{NULL, "quiet", 'q', OPTION_LESS, SETTING(verbosity), NULL, "log less: warnings and errors only", 0, 0, NULL},
+	{NULL, "log-format", 0, OPTION_LOG_FORMAT, 0, "FORMAT", "how to log: text or json (text)", 0, 0, LOG_FORMATS},
 	{NULL, "help", 'h', OPTION_HELP, 0, NULL, "show this", 0, 0, NULL},
 	{NULL, "version", 'V', OPTION_VERSION, 0, NULL, "show the version, and those of the libraries", 0, 0, NULL},
+	{NULL, "completion", 0, OPTION_COMPLETION, 0, "SHELL",
+		"print a script that completes these options: bash, zsh or fish", 0, 0, COMPLETION_SHELLS},
 	{0},
 };
+
+static const char *
+check_value(const struct option_spec *option, const char *text)
+{
+	struct url url;
+
+	return strcmp(option->name, "server") == 0 ? url_parse(text, &url) : NULL;
+}
 
 static const struct program program = {
 	.name = "wispsocks",
 	.synopsis = "[options] URL",
 	.purpose = "Lets programs that speak SOCKS5 reach the network through a Wisp server.",
 	.operands = "URL is the server's: ws://host[:port]/path/ or wss://host[:port]/path/",
+	.operand_option = "server",
 	.options = option_table,
+	.check = check_value,
 };
 
 static void
@@ -89,23 +113,26 @@ check_headers(const struct option_list *headers)
 	return false;
 }
 
+static void
+reload(void *arg)
+{
+	(void)arg;
+	log_info("asked to read files again: there are none that change");
+}
+
 /* Make the settings complete. Returns false when they make no sense: said. */
 static bool
-check(struct settings *settings, const char *url_text)
+check(struct settings *settings)
 {
 	static const enum wisp_versions versions[] = {WISP_VERSION_AUTO, WISP_VERSION_1, WISP_VERSION_2};
 	const size_t descriptors = raise_descriptor_limit();
-	const char *wrong;
 
-	if (url_text == NULL) {
-		options_complain(&program, "the server's URL is missing");
+	if (settings->servers.count != 1) {
+		options_complain(&program,
+			settings->servers.count == 0 ? "the server's URL is missing" : "there can be only one server");
 		return false;
 	}
-	wrong = url_parse(url_text, &settings->bridge.tunnel.url);
-	if (wrong != NULL) {
-		options_complain(&program, "'%s': %s", url_text, wrong);
-		return false;
-	}
+	url_parse(settings->servers.items[0], &settings->bridge.tunnel.url);
 	if (settings->bridge.tunnel.tls.cert_key != NULL && settings->bridge.tunnel.tls.cert == NULL) {
 		options_complain(&program, "--cert-key is the key of a certificate: give --cert too");
 		return false;
@@ -125,24 +152,46 @@ check(struct settings *settings, const char *url_text)
 	return true;
 }
 
+/* Whoever can connect uses the tunnel in its owner's name. Returns false when that could be anybody: said. */
+static bool
+check_exposure(const struct settings *settings, bool programs_authenticate)
+{
+	const struct endpoint *endpoint = endpoints_find_open(&settings->bridge.endpoints);
+	char text[ADDRESS_TEXT_SIZE];
+
+	if (endpoint == NULL || programs_authenticate || settings->open_to_all)
+		return true;
+	address_format((const struct sockaddr *)&endpoint->address.storage, text);
+	options_complain(&program,
+		"whoever reaches %s could use the tunnel; listen on 127.0.0.1 or a Unix socket, or allow it with "
+		"--open-to-all",
+		text);
+	return false;
+}
+
 static int
 serve(const struct settings *settings)
 {
 	struct event_base *base = event_base_new();
 	struct stop_signals *signals = base != NULL ? stop_signals_new(base, stop, base) : NULL;
+	struct reload_signal *hangup = base != NULL ? reload_signal_new(base, reload, base) : NULL;
 	struct bridge bridge;
 	bool good;
 
-	if (signals == NULL) {
+	if (signals == NULL || hangup == NULL) {
 		log_error("cannot set up the event loop");
 		return EXIT_FAILURE;
 	}
+	notify_status("connecting to %s", settings->bridge.tunnel.url.authority);
 	good = bridge_start(&bridge, base, &settings->bridge);
-	if (good)
+	if (good) {
+		notify_ready();
 		event_base_dispatch(base);
+	}
 	good = good && !bridge.hopeless;
 	bridge_stop(&bridge);
 	stop_signals_free(signals);
+	reload_signal_free(hangup);
 	event_base_free(base);
 	libevent_global_shutdown();
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -161,21 +210,19 @@ main(int argc, char **argv)
 				.buffer_limit_bytes = 64 << 20,
 			},
 	};
-	const char *url;
+	const enum options_result result = options_parse(&program, argc, argv, &settings);
 
-	switch (options_parse(&program, argc, argv, &settings, &url)) {
-	case OPTIONS_DONE:
-		return EXIT_SUCCESS;
-	case OPTIONS_WRONG:
-		return 2;
-	case OPTIONS_RUN:
-		break;
-	}
+	if (result != OPTIONS_RUN)
+		return result;
 	/* libwebsockets would use a proxy that these name, which may well be ourselves. */
 	unsetenv("http_proxy");
 	unsetenv("socks_proxy");
 	wire_init_log();
-	if (!check(&settings, url))
-		return 2;
+	if (!check(&settings))
+		return OPTIONS_WRONG;
+	if (!endpoints_find(&settings.bridge.endpoints, &settings.listen, "127.0.0.1:1080"))
+		return EXIT_FAILURE;
+	if (!check_exposure(&settings, false))
+		return OPTIONS_WRONG;
 	return serve(&settings);
 }

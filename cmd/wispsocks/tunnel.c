@@ -12,6 +12,7 @@
 #include "failure.h"
 #include "header.h"
 #include "log.h"
+#include "notify.h"
 #include "resolver.h"
 #include "route.h"
 #include "wire.h"
@@ -127,6 +128,7 @@ wait_for_next_attempt(struct tunnel *tunnel, bool was_up)
 
 	log_info("%s %s: %s; next try in %.1f s", was_up ? "disconnected from" : "cannot connect to",
 		tunnel->options->url.text, tunnel->failure.reason, (double)delay_ms / 1000);
+	notify_status("not connected to %s: %s", tunnel->options->url.authority, tunnel->failure.reason);
 	tunnel->state = TUNNEL_WAITING;
 	tunnel->delay_ms = tunnel->delay_ms * 2 < DELAY_MAX_MS ? tunnel->delay_ms * 2 : DELAY_MAX_MS;
 	tunnel->next_attempt_ms = clock_now_ms() + delay_ms;
@@ -354,6 +356,7 @@ on_ready(void *arg)
 	log_info("connected to %s (wisp v%u, %s%s%s)", tunnel->options->url.text, wisp_session_version(tunnel->session),
 		connection_tls_version(&tunnel->connection), tunnel->route.redirect_count > 0 ? ", redirected to " : "",
 		tunnel->route.redirect_count > 0 ? tunnel->route.url.text : "");
+	notify_status("connected to %s", tunnel->options->url.authority);
 	tunnel->callbacks->up(tunnel->arg);
 }
 

@@ -78,7 +78,8 @@ class Process:
 
     running: list[Process] = []
 
-    def __init__(self, argv: list[str | Path], env: dict[str, str] | None = None) -> None:
+    def __init__(self, argv: list[str | Path], env: dict[str, str] | None = None,
+                 pass_fds: tuple[int, ...] = ()) -> None:
         self.argv = [str(arg) for arg in argv]
         self.name = Path(self.argv[0]).name
         assert Path(self.argv[0]).exists(), (
@@ -89,7 +90,7 @@ class Process:
         self._popen = subprocess.Popen(
             self.argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, start_new_session=True, text=True, errors="replace",
-            env=clean_environment() if env is None else env)
+            env=clean_environment() if env is None else env, pass_fds=pass_fds)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         Process.running.append(self)
@@ -204,11 +205,13 @@ class Program(Process):
     when it died of a signal of its own, or when a sanitizer had something to say.
     """
 
-    def __init__(self, program: str, *args: str | Path) -> None:
-        env = clean_environment()
+    def __init__(self, program: str, *args: str | Path, launcher: tuple[str | Path, ...] = (),
+                 more_env: dict[str, str] | None = None, pass_fds: tuple[int, ...] = ()) -> None:
+        env = clean_environment() | (more_env or {})
         # AddressSanitizer keeps freed memory; little enough not to upset what is said about RSS.
         env["ASAN_OPTIONS"] = "quarantine_size_mb=4:" + env.get("ASAN_OPTIONS", "")
-        super().__init__([BUILD / "cmd" / program / program, *args], env)
+        super().__init__([*launcher, BUILD / "cmd" / program / program, *args], env, pass_fds)
+        self.name = program
 
     def addresses(self, count: int = 1) -> list[str]:
         """The first COUNT addresses it listens on, as it logs them."""
