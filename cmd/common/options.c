@@ -62,11 +62,11 @@ build_table(const struct program *program, struct getopt_table *table)
 }
 
 static const struct option_spec *
-find_option(const struct program *program, int value)
+find_option(const struct option_spec *options, int value)
 {
 	if (value >= LONG_ONLY)
-		return &program->options[value - LONG_ONLY];
-	for (const struct option_spec *option = program->options; option->name != NULL; option++)
+		return &options[value - LONG_ONLY];
+	for (const struct option_spec *option = options; option->name != NULL; option++)
 		if (option->letter == value)
 			return option;
 	return NULL;
@@ -76,7 +76,7 @@ find_option(const struct program *program, int value)
 static void
 complain_of_option(const struct program *program, int result, const char *argument)
 {
-	const struct option_spec *option = find_option(program, optopt);
+	const struct option_spec *option = find_option(program->options, optopt);
 
 	if (result == ':' && option != NULL)
 		options_complain(program, "--%s needs a value: %s", option->name, option->argument);
@@ -105,12 +105,13 @@ finish_output(void)
 static enum options_result
 look_ahead(const struct program *program, const struct getopt_table *table, int argc, char **argv, const char **config)
 {
+	const struct option_spec *const options = program->options;
 	bool good = true;
 	int value, position;
 
 	optind = 0; /* begin at the beginning */
 	while ((value = getopt_long(argc, argv, table->shorts, table->longs, NULL)) != -1) {
-		const struct option_spec *option = find_option(program, value);
+		const struct option_spec *option = find_option(options, value);
 
 		if (option == NULL) {
 			good = false;
@@ -168,13 +169,14 @@ set_operand(const struct program *program, const char *text, void *values, bool 
 static enum options_result
 read_arguments(const struct program *program, const struct getopt_table *table, int argc, char **argv, void *values)
 {
+	const struct option_spec *const options = program->options;
 	bool overruled[OPTIONS_MAX] = {false};
 	char wrong[VALUE_WRONG_SIZE];
 	int value;
 
 	optind = 0;
 	while ((value = getopt_long(argc, argv, table->shorts, table->longs, NULL)) != -1) {
-		const struct option_spec *option = find_option(program, value);
+		const struct option_spec *option = find_option(options, value);
 
 		if (option == NULL) {
 			complain_of_option(program, value, argv[optind - 1]);

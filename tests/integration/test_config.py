@@ -12,7 +12,7 @@ import packets
 import socks
 from conftest import Start
 from origin import Origin
-from procs import Program, refusing_port
+from procs import Program, refusing_port, wait_until
 from test_cli import run
 from wispclient import WispClient
 from wispservers import Wispd
@@ -108,8 +108,9 @@ def test_quiet_file(start: Start, write: Write, tmp_path: Path) -> None:
     path = tmp_path / "socket"
     config = write("quiet", "insecure", f"listen = unix:{path}")
     bridge = start(Program("wispsocks", "-c", config, URL))
-    bridge.wait_log(INSECURE)
+    wait_until(path.exists, "its socket")
     assert bridge.terminate() == 0
+    assert bridge.find_log(INSECURE)
     assert "listening" not in bridge.log
 
 
@@ -147,22 +148,25 @@ def test_command_line_takes_back_a_flag(start: Start, write: Write) -> None:
     assert not bridge.find_log(INSECURE)
 
 
-@pytest.mark.parametrize("lines, option", [(["quiet = 2"], "-v"), (["verbose = 3"], "-q"),
-                                           (["quiet = 2"], "--verbose=1")])
-def test_command_line_replaces_the_verbosity(start: Start, write: Write, lines: list[str],
-                                             option: str, wispd: Wispd, origin: Origin) -> None:
-    """Both ways: it does not add to the file's, but begins anew."""
-    bridge = start(Program("wispsocks", "-c", write(*lines, "insecure", "listen = 0"), option,
+@pytest.mark.parametrize("option", ["-v", "--verbose=1"])
+def test_command_line_replaces_quiet(start: Start, write: Write, wispd: Wispd, origin: Origin,
+                                     option: str) -> None:
+    """It does not add to the file's, but begins anew."""
+    bridge = start(Program("wispsocks", "-c", write("quiet = 2", "listen = 0"), option,
                            f"ws://127.0.0.1:{wispd.port}/"))
-    if option == "-q":
-        bridge.wait_log(INSECURE)
-        assert bridge.terminate() == 0
-        assert len(bridge.lines) == 1
-    else:
-        with socks.dial(bridge.port, "127.0.0.1", origin.echo.port, b"data") as program:
-            assert socks.recv_exactly(program, 4) == b"data"
-        bridge.wait_log(rf"127\.0\.0\.1:{origin.echo.port}")
-        assert "trace: " not in bridge.log
+    with socks.dial(bridge.port, "127.0.0.1", origin.echo.port, b"data") as program:
+        assert socks.recv_exactly(program, 4) == b"data"
+    bridge.wait_log(rf"127\.0\.0\.1:{origin.echo.port}")
+    assert "trace: " not in bridge.log
+
+
+def test_command_line_replaces_verbose(start: Start, write: Write, tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    config = write("verbose = 3", "insecure", f"listen = unix:{path}")
+    bridge = start(Program("wispsocks", "-c", config, "-q", URL))
+    wait_until(path.exists, "its socket")
+    assert bridge.terminate() == 0
+    assert len(bridge.lines) == 1 and bridge.find_log(INSECURE)
 
 
 def test_help_needs_no_file() -> None:
