@@ -16,6 +16,16 @@ clock_now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* Microseconds since some moment in the past, for what is measured. */
+static inline uint64_t
+clock_now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 static inline struct timeval
 clock_timeval(uint64_t ms)
 {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <sys/stat.h>
 
 #include "log.h"
@@ -85,6 +86,41 @@ file_read(const char *option, const char *path, bool secret, size_t *size)
 	if (fd >= 0)
 		close(fd);
 	return text;
+}
+
+/* Add a file to a digest: its place among the others, and what is in it, or that it cannot be read. */
+static void
+add_to_digest(EVP_MD_CTX *context, size_t place, const char *path)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	const char *wrong = NULL;
+	size_t size = 0;
+	char *text = fd >= 0 ? read_all(fd, &size, &wrong) : NULL;
+
+	EVP_DigestUpdate(context, &place, sizeof place);
+	EVP_DigestUpdate(context, &size, sizeof size);
+	if (text != NULL)
+		EVP_DigestUpdate(context, text, size);
+	file_free(text, size);
+	if (fd >= 0)
+		close(fd);
+}
+
+void
+file_digest(const char *const *paths, size_t count, uint8_t digest[FILE_DIGEST_SIZE])
+{
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+
+	memset(digest, 0, FILE_DIGEST_SIZE);
+	if (context == NULL || EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1) {
+		EVP_MD_CTX_free(context);
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (paths[i] != NULL)
+			add_to_digest(context, i, paths[i]);
+	EVP_DigestFinal_ex(context, digest, NULL);
+	EVP_MD_CTX_free(context);
 }
 
 void

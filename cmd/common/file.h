@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A file is refused that is longer. */
 #define FILE_MAX ((size_t)1 << 20)
@@ -14,6 +15,11 @@
  * an error logged that names the option and the file.
  */
 char *file_read(const char *option, const char *path, bool secret, size_t *size);
+
+#define FILE_DIGEST_SIZE 32
+
+/* A digest of what is in some files, to see whether any has changed. Names that are NULL are passed over. */
+void file_digest(const char *const *paths, size_t count, uint8_t digest[FILE_DIGEST_SIZE]);
 
 /* Wipe and free. NULL is allowed. */
 void file_free(char *text, size_t size);

@@ -89,8 +89,7 @@ stop(void *arg)
 static void
 reload(void *arg)
 {
-	(void)arg;
-	log_info("asked to read files again: there are none that change");
+	server_reload(arg);
 }
 
 static bool
@@ -113,8 +112,8 @@ serve(const struct settings *settings)
 {
 	struct event_base *base = event_base_new();
 	struct stop_signals *signals = base != NULL ? stop_signals_new(base, stop, base) : NULL;
-	struct reload_signal *hangup = base != NULL ? reload_signal_new(base, reload, base) : NULL;
 	struct server server;
+	struct reload_signal *hangup = base != NULL ? reload_signal_new(base, reload, &server) : NULL;
 	bool good;
 
 	if (signals == NULL || hangup == NULL) {

@@ -180,10 +180,14 @@ upgrade(struct peer *peer, uint8_t *p, size_t n)
 
 /* ---- libwebsockets ---- */
 
+/* Of the connections to come: libwebsockets makes it, when it makes its own context. */
+static SSL_CTX *tls_context;
+
 /* One system call brings several TLS records. service() reads until there are none left, so none is forgotten. */
 static void
 tune_tls(SSL_CTX *context)
 {
+	tls_context = context;
 	SSL_CTX_set_read_ahead(context, 1);
 	SSL_CTX_set_default_read_buffer_len(context, WIRE_BUFFER_SIZE);
 }
@@ -210,6 +214,13 @@ peer_on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void 
 		feed(peer, in, len);
 	}
 	return 0;
+}
+
+bool
+peer_reload_certificate(const struct server_options *options)
+{
+	return SSL_CTX_use_certificate_chain_file(tls_context, options->cert) == 1 &&
+	       SSL_CTX_use_PrivateKey_file(tls_context, options->cert_key, SSL_FILETYPE_PEM) == 1;
 }
 
 /* Let libwebsockets look at the socket until it finds nothing more. */

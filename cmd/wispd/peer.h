@@ -21,6 +21,7 @@
 #include "wire.h"
 
 struct server;
+struct server_options;
 
 enum peer_state {
 	PEER_UPGRADING, /* TLS and the HTTP request */
@@ -48,6 +49,9 @@ struct peer {
 	char *head; /* UPGRADING: the request so far */
 	char name[64];
 };
+
+/* Read the certificate again, for connections to come. Returns false when it is of no use. */
+bool peer_reload_certificate(const struct server_options *options);
 
 /* Take a connection. NULL, with the socket closed, when that cannot be. */
 struct peer *peer_new(struct server *server, evutil_socket_t fd);

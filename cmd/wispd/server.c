@@ -109,6 +109,31 @@ find_key(void *arg, const uint8_t hash[WISP_KEY_HASH_SIZE])
 	return authorized_find(server->authorized, hash);
 }
 
+/* Read who may come in. Returns false when a file cannot be used, and leaves what there is in force: logged. */
+static bool
+load_credentials(struct server *server)
+{
+	const struct server_options *options = server->options;
+	struct accounts *accounts = NULL;
+	struct authorized *authorized = NULL;
+
+	if (options->user_file != NULL)
+		accounts = accounts_read("user-file", options->user_file);
+	if (options->authorized_keys != NULL)
+		authorized = authorized_read("authorized-keys", options->authorized_keys);
+	if ((options->user_file != NULL && accounts == NULL) ||
+		(options->authorized_keys != NULL && authorized == NULL)) {
+		accounts_free(accounts);
+		authorized_free(authorized);
+		return false;
+	}
+	accounts_free(server->accounts);
+	authorized_free(server->authorized);
+	server->accounts = accounts;
+	server->authorized = authorized;
+	return true;
+}
+
 /* What clients are offered, and whom it lets in. Returns false when a file cannot be used: logged. */
 static bool
 set_up_wisp(struct server *server)
@@ -123,17 +148,7 @@ set_up_wisp(struct server *server)
 		.find_key = options->authorized_keys != NULL ? find_key : NULL,
 		.arg = server,
 	};
-	if (options->user_file != NULL) {
-		server->accounts = accounts_read("user-file", options->user_file);
-		if (server->accounts == NULL)
-			return false;
-	}
-	if (options->authorized_keys != NULL) {
-		server->authorized = authorized_read("authorized-keys", options->authorized_keys);
-		if (server->authorized == NULL)
-			return false;
-	}
-	return true;
+	return load_credentials(server);
 }
 
 bool
@@ -165,6 +180,18 @@ server_start(struct server *server, struct event_base *base, const struct server
 		server->listener_count++;
 	}
 	return true;
+}
+
+/* A file that cannot be used leaves what there is in force. */
+void
+server_reload(struct server *server)
+{
+	const struct server_options *options = server->options;
+
+	log_info("reading credentials and certificates again");
+	load_credentials(server);
+	if (options->cert != NULL && check_certificate(options) && !peer_reload_certificate(options))
+		log_error("--cert %s: it cannot be used", options->cert);
 }
 
 void

@@ -57,6 +57,9 @@ struct server {
 bool server_start(struct server *server, struct event_base *base, const struct server_options *options);
 void server_stop(struct server *server);
 
+/* Read the files again: credentials, the certificate. */
+void server_reload(struct server *server);
+
 /* To be called by a peer that is gone. */
 void server_forget(struct server *server, struct peer *peer);
 

@@ -131,6 +131,7 @@ on_stream_read(void *arg, uint8_t *p, size_t n)
 
 	if (!datagram_pop(&flow->waiting, p, n, &size))
 		return 0;
+	flow->association->client->bridge->counters.up_bytes += size;
 	return size == 0 ? WISP_EMPTY_DATAGRAM : size;
 }
 
@@ -155,6 +156,7 @@ on_stream_data(void *arg, uint8_t *p, size_t n, bool last)
 	const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
 
 	(void)last;
+	flow->association->client->bridge->counters.down_bytes += n;
 	flow_use(flow);
 	sendmsg(flow->association->fd, &message, MSG_NOSIGNAL);
 }
@@ -165,6 +167,7 @@ on_stream_closed(void *arg, uint8_t reason)
 	struct flow *flow = arg;
 
 	log_debug("stream %u: %s (0x%02x)", wisp_stream_id(flow->stream), wisp_reason_text(reason), reason);
+	counters_end(&flow->association->client->bridge->counters, reason);
 	flow_free(flow);
 }
 
@@ -226,6 +229,7 @@ new_flow(struct association *association, const struct wisp_socks5_datagram *dat
 	TAILQ_INSERT_TAIL(&association->used, flow, by_use);
 	association->flow_count++;
 	bridge->udp_stream_count++;
+	bridge->counters.udp_streams++;
 	return flow;
 }
 

@@ -89,8 +89,7 @@ on_tunnel_up(void *arg)
 
 	for (client = TAILQ_FIRST(&bridge->clients); client != NULL; client = next) {
 		next = TAILQ_NEXT(client, entry);
-		if (client->state == CLIENT_WAITING)
-			client_connect(client);
+		client_on_tunnel_up(client);
 	}
 }
 
@@ -130,6 +129,38 @@ bridge_start(struct bridge *bridge, struct event_base *base, const struct bridge
 		bridge->listener_count++;
 	}
 	return true;
+}
+
+/* A file that cannot be used leaves what there is in force. */
+void
+bridge_reload(struct bridge *bridge)
+{
+	struct accounts *accounts;
+
+	log_info("reading credentials and certificates again");
+	if (bridge->options->socks_auth != NULL) {
+		accounts = accounts_read("socks-auth", bridge->options->socks_auth);
+		if (accounts != NULL) {
+			accounts_free(bridge->accounts);
+			bridge->accounts = accounts;
+		}
+	}
+	tunnel_reload(bridge->tunnel);
+}
+
+void
+bridge_report(const struct bridge *bridge)
+{
+	const struct wisp_session *session = tunnel_session(bridge->tunnel);
+	const struct gauges gauges = {
+		.open_streams = session != NULL ? wisp_session_stream_count(session) : 0,
+		.programs = bridge->client_count,
+		.waiting_bytes = bridge->backlog_bytes,
+		.connections = tunnel_connections(bridge->tunnel),
+		.round_trip_us = tunnel_round_trip_us(bridge->tunnel),
+	};
+
+	counters_log(&bridge->counters, &gauges);
 }
 
 void

@@ -14,6 +14,7 @@
 
 #include <sys/queue.h>
 
+#include "counters.h"
 #include "endpoints.h"
 #include "tunnel.h"
 
@@ -25,7 +26,6 @@ struct bridge_options {
 	uint64_t stall_timeout_ms;
 	uint64_t udp_timeout_ms; /* of a UDP stream on which nothing moves */
 	const char *socks_auth;  /* a file; NULL when programs need not say who they are */
-	bool wait_open;          /* answer programs only when the server has confirmed the stream */
 	size_t max_clients;
 	size_t buffer_limit_bytes;
 };
@@ -47,6 +47,7 @@ struct bridge {
 	size_t udp_stream_count;
 	size_t backlog_bytes; /* received data that programs have not taken yet, all together */
 	struct event stall_timer;
+	struct counters counters;
 	bool full;        /* no more clients are accepted; logged once */
 	bool over_budget; /* the tunnel is not read */
 	bool hopeless;
@@ -55,6 +56,12 @@ struct bridge {
 /* Start everything. Returns false when that cannot be: logged. The caller calls bridge_stop() in either case. */
 bool bridge_start(struct bridge *bridge, struct event_base *base, const struct bridge_options *options);
 void bridge_stop(struct bridge *bridge);
+
+/* Read the files again: credentials, certificates. */
+void bridge_reload(struct bridge *bridge);
+
+/* Log the counters. */
+void bridge_report(const struct bridge *bridge);
 
 /* To be called by clients after their backlog has changed. */
 void bridge_check_budget(struct bridge *bridge);

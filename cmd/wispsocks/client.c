@@ -233,7 +233,7 @@ begin_stream(struct client *client)
 static void
 open_stream(struct client *client, struct wisp_session *session)
 {
-	const struct bridge *bridge = client->bridge;
+	struct bridge *bridge = client->bridge;
 	const struct wisp_socks5_destination *to = &client->negotiation->request.destination;
 	const struct wisp_destination destination = {WISP_TCP, to->port, to->host, to->host_size};
 	char text[ADDRESS_JOINED_SIZE];
@@ -245,8 +245,9 @@ open_stream(struct client *client, struct wisp_session *session)
 		client_refuse(client, WISP_SOCKS5_FAILURE);
 		return;
 	}
+	bridge->counters.tcp_streams++;
 	log_debug("stream %u: CONNECT to %s", wisp_stream_id(client->stream), address_join(to->host, to->port, text));
-	if (bridge->options->wait_open && wisp_session_handshake(session)->confirmation) {
+	if (bridge->options->tunnel.confirm && wisp_session_handshake(session)->confirmation) {
 		client->state = CLIENT_OPENING;
 		set_timer(client, OPENING_MS);
 	} else {
@@ -273,13 +274,10 @@ associate(struct client *client, struct wisp_session *session)
 	client_accept(client, &address);
 }
 
-void
-client_connect(struct client *client)
+/* Do what the client asks for. */
+static void
+serve(struct client *client, struct wisp_session *session)
 {
-	struct wisp_session *session = tunnel_session(client->bridge->tunnel);
-
-	if (client->state != CLIENT_WAITING)
-		return;
 	event_del(&client->timer);
 	if (client->negotiation->request.command == WISP_SOCKS5_UDP_ASSOCIATE)
 		associate(client, session);
@@ -288,10 +286,22 @@ client_connect(struct client *client)
 }
 
 void
+client_on_tunnel_up(struct client *client)
+{
+	struct wisp_session *session = tunnel_session(client->bridge->tunnel);
+
+	if (client->state == CLIENT_WAITING)
+		serve(client, session);
+	else if (client->state == CLIENT_ASSOCIATED && !wisp_session_handshake(session)->udp)
+		client_free(client); /* this server has none */
+}
+
+void
 client_request(struct client *client)
 {
 	const struct wisp_socks5_request *request = &client->negotiation->request;
-	const bool udp = request->command == WISP_SOCKS5_UDP_ASSOCIATE && client->bridge->options->tunnel.wisp.udp;
+	const bool udp = request->command == WISP_SOCKS5_UDP_ASSOCIATE && client->bridge->options->tunnel.udp;
+	struct wisp_session *session = tunnel_session(client->bridge->tunnel);
 
 	if (request->command != WISP_SOCKS5_CONNECT && !udp) {
 		log_debug("a program asks for SOCKS5 command %u, which is not supported", request->command);
@@ -299,8 +309,8 @@ client_request(struct client *client)
 		return;
 	}
 	client->state = CLIENT_WAITING;
-	if (tunnel_session(client->bridge->tunnel) != NULL) {
-		client_connect(client);
+	if (session != NULL) {
+		serve(client, session);
 		return;
 	}
 	set_timer(client, client->bridge->options->connect_timeout_ms);
@@ -330,6 +340,7 @@ on_stream_read(void *arg, uint8_t *p, size_t n)
 	const bool was_open = client->relay.state == RELAY_OPEN;
 	const size_t size = relay_read(&client->relay, p, n);
 
+	client->bridge->counters.up_bytes += size;
 	if (client->relay.state == RELAY_ERROR)
 		client_lose(client);
 	else if (was_open && client->relay.state == RELAY_EOF)
@@ -352,6 +363,7 @@ on_stream_data(void *arg, uint8_t *p, size_t n, bool last)
 	struct bridge *bridge = client->bridge;
 
 	(void)last;
+	bridge->counters.down_bytes += n;
 	if (client->state == CLIENT_OPENING && !begin_stream(client))
 		return;
 	if (!relay_write(&client->relay, p, n))
@@ -375,6 +387,7 @@ on_stream_closed(void *arg, uint8_t reason)
 
 	log_debug("stream %u: %s (0x%02x)", wisp_stream_id(client->stream), wisp_reason_text(reason), reason);
 	client->stream = NULL;
+	counters_end(&client->bridge->counters, reason);
 	if (client->state == CLIENT_OPENING) {
 		client_refuse(client, reply_for(reason));
 		return;

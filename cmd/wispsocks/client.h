@@ -46,8 +46,8 @@ struct client *client_new(struct bridge *bridge, evutil_socket_t fd);
 /* The request has been read: do what it asks for, or wait for the tunnel. */
 void client_request(struct client *client);
 
-/* The tunnel is up: do what a client asks for that waits for it. */
-void client_connect(struct client *client);
+/* The tunnel is up: do what the client asks for, if it waits for that. */
+void client_on_tunnel_up(struct client *client);
 
 /*
  * Grant the request; `address` is NULL where there is none to tell. Returns false when that was the end of the client,

@@ -393,3 +393,12 @@ connection_free(struct connection *connection)
 	free(connection->buffer);
 	connection->buffer = NULL;
 }
+
+bool
+connection_reload(struct connection *connection)
+{
+	const struct connection old = *connection;
+
+	connection_free(connection);
+	return connection_init(connection, old.base, old.tls.options, old.callbacks, old.arg, old.failure);
+}

@@ -1,5 +1,6 @@
 /* wispsocks: programs that speak SOCKS5 reach the network through a Wisp server. */
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ struct settings {
 	struct option_list servers;
 	struct option_list listen;
 	bool open_to_all;
+	bool no_udp;
 	int versions; /* the position in "auto|1|2" */
 	int verbosity;
 };
@@ -37,6 +39,13 @@ static const struct option_spec option_table[] = {
 		"PORT, HOST:PORT, [V6]:PORT or unix:PATH[,mode=MODE]; repeatable (127.0.0.1:1080)", 0, 0, NULL},
 	{NULL, "open-to-all", 0, OPTION_FLAG, SETTING(open_to_all), NULL,
 		"allow --listen where other machines can reach it, and so use the tunnel", 0, 0, NULL},
+	{NULL, "socks-auth", 0, OPTION_TEXT, SETTING(bridge.socks_auth), "FILE",
+		"programs must have a user name and password, of its lines user:password", 0, 0, NULL},
+	{NULL, "wait-open", 0, OPTION_FLAG, SETTING(bridge.tunnel.confirm), NULL,
+		"tell programs only when the server has opened a stream, or why not", 0, 0, NULL},
+	{NULL, "no-udp", 0, OPTION_FLAG, SETTING(no_udp), NULL, "TCP only", 0, 0, NULL},
+	{NULL, "udp-timeout", 0, OPTION_SECONDS, SETTING(bridge.udp_timeout_ms), "SECONDS",
+		"close a UDP stream on which nothing moved (60)", 100, HOUR_MS, NULL},
 	{NULL, "max-clients", 0, OPTION_COUNT, SETTING(bridge.max_clients), "N",
 		"programs at once; more wait to be accepted (4096)", 1, 1000000, NULL},
 	{NULL, "buffer-limit", 0, OPTION_SIZE, SETTING(bridge.buffer_limit_bytes), "SIZE",
@@ -59,6 +68,14 @@ static const struct option_spec option_table[] = {
 		"do not verify the server's certificate", 0, 0, NULL},
 	{NULL, "header", 'H', OPTION_LIST, SETTING(bridge.tunnel.headers), "LINE",
 		"add 'NAME: VALUE' to the request for the WebSocket; repeatable", 0, 0, NULL},
+	{NULL, "user", 'u', OPTION_TEXT, SETTING(bridge.tunnel.credentials.user), "NAME",
+		"who we are; the password is WISPSOCKS_PASSWORD, or:", 0, 0, NULL},
+	{NULL, "password-file", 0, OPTION_TEXT, SETTING(bridge.tunnel.credentials.password_file), "FILE",
+		"the password is its first line", 0, 0, NULL},
+	{NULL, "key", 0, OPTION_TEXT, SETTING(bridge.tunnel.credentials.key_file), "FILE",
+		"an Ed25519 private key that shows who we are, PEM", 0, 0, NULL},
+	{NULL, "unverified-credentials", 0, OPTION_FLAG, SETTING(bridge.tunnel.credentials.unverified), NULL,
+		"show them even to a server that TLS has not verified", 0, 0, NULL},
 	{NULL, "wisp", 0, OPTION_CHOICE, SETTING(versions), "1|2|auto", "protocol version (auto)", 0, 0, "auto|1|2"},
 	{NULL, "ping-interval", 0, OPTION_SECONDS, SETTING(bridge.tunnel.ping_interval_ms), "SECONDS",
 		"ping the server; after two without a sign of life it is dead (30)", 10, HOUR_MS, NULL},
@@ -81,6 +98,8 @@ check_value(const struct option_spec *option, const char *text)
 {
 	struct url url;
 
+	if (strcmp(option->name, "user") == 0)
+		return strlen(text) > WISP_USER_MAX ? "it is too long" : NULL;
 	return strcmp(option->name, "server") == 0 ? url_parse(text, &url) : NULL;
 }
 
@@ -116,8 +135,33 @@ check_headers(const struct option_list *headers)
 static void
 reload(void *arg)
 {
-	(void)arg;
-	log_info("asked to read files again: there are none that change");
+	bridge_reload(arg);
+}
+
+static void
+on_report_signal(evutil_socket_t number, short what, void *arg)
+{
+	(void)number, (void)what;
+	bridge_report(arg);
+}
+
+/* A user name and a password belong together. */
+static bool
+check_credentials(struct credentials_options *options)
+{
+	options->password = getenv("WISPSOCKS_PASSWORD");
+	if (options->user == NULL && options->password_file != NULL) {
+		options_complain(&program, "--password-file: whose password it is has to be said with --user");
+		return false;
+	}
+	if (options->user == NULL)
+		return true;
+	if (options->password == NULL && options->password_file == NULL) {
+		options_complain(&program, "--user: the password is missing; give --password-file FILE, or the "
+					   "environment variable WISPSOCKS_PASSWORD");
+		return false;
+	}
+	return true;
 }
 
 /* Make the settings complete. Returns false when they make no sense: said. */
@@ -139,7 +183,10 @@ check(struct settings *settings)
 	}
 	if (!check_headers(&settings->bridge.tunnel.headers))
 		return false;
-	settings->bridge.tunnel.wisp.versions = versions[settings->versions];
+	settings->bridge.tunnel.versions = versions[settings->versions];
+	settings->bridge.tunnel.udp = !settings->no_udp;
+	if (!check_credentials(&settings->bridge.tunnel.credentials))
+		return false;
 	log_set_level(LOG_LEVEL_INFO + settings->verbosity);
 	if (settings->bridge.max_clients + OWN_DESCRIPTORS > descriptors) {
 		settings->bridge.max_clients = descriptors > 2 * OWN_DESCRIPTORS ? descriptors - OWN_DESCRIPTORS : 1;
@@ -163,8 +210,8 @@ check_exposure(const struct settings *settings, bool programs_authenticate)
 		return true;
 	address_format((const struct sockaddr *)&endpoint->address.storage, text);
 	options_complain(&program,
-		"whoever reaches %s could use the tunnel; listen on 127.0.0.1 or a Unix socket, or allow it with "
-		"--open-to-all",
+		"whoever reaches %s could use the tunnel; listen on 127.0.0.1 or a Unix socket, have them "
+		"authenticate with --socks-auth, or allow it with --open-to-all",
 		text);
 	return false;
 }
@@ -174,11 +221,12 @@ serve(const struct settings *settings)
 {
 	struct event_base *base = event_base_new();
 	struct stop_signals *signals = base != NULL ? stop_signals_new(base, stop, base) : NULL;
-	struct reload_signal *hangup = base != NULL ? reload_signal_new(base, reload, base) : NULL;
 	struct bridge bridge;
+	struct reload_signal *hangup = base != NULL ? reload_signal_new(base, reload, &bridge) : NULL;
+	struct event *report = base != NULL ? evsignal_new(base, SIGUSR1, on_report_signal, &bridge) : NULL;
 	bool good;
 
-	if (signals == NULL || hangup == NULL) {
+	if (signals == NULL || hangup == NULL || report == NULL || event_add(report, NULL) != 0) {
 		log_error("cannot set up the event loop");
 		return EXIT_FAILURE;
 	}
@@ -187,11 +235,14 @@ serve(const struct settings *settings)
 	if (good) {
 		notify_ready();
 		event_base_dispatch(base);
+		if (!bridge.hopeless)
+			bridge_report(&bridge);
 	}
 	good = good && !bridge.hopeless;
 	bridge_stop(&bridge);
 	stop_signals_free(signals);
 	reload_signal_free(hangup);
+	event_free(report);
 	event_base_free(base);
 	libevent_global_shutdown();
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -206,6 +257,7 @@ main(int argc, char **argv)
 				.tunnel = {.ping_interval_ms = 30000},
 				.connect_timeout_ms = 10000,
 				.stall_timeout_ms = 30000,
+				.udp_timeout_ms = 60000,
 				.max_clients = 4096,
 				.buffer_limit_bytes = 64 << 20,
 			},
@@ -222,7 +274,7 @@ main(int argc, char **argv)
 		return OPTIONS_WRONG;
 	if (!endpoints_find(&settings.bridge.endpoints, &settings.listen, "127.0.0.1:1080"))
 		return EXIT_FAILURE;
-	if (!check_exposure(&settings, false))
+	if (!check_exposure(&settings, settings.bridge.socks_auth != NULL))
 		return OPTIONS_WRONG;
 	return serve(&settings);
 }

@@ -31,6 +31,9 @@ struct tls {
 bool tls_init(struct tls *tls, const struct tls_options *options);
 void tls_free(struct tls *tls);
 
+/* Whether tls_init() would succeed. What stands in the way is logged. */
+bool tls_check(const struct tls_options *options);
+
 /*
  * The next connection is to this URL, which must stay until it is over. Our own certificate is for the user's server
  * alone: `presents` says whether this is it.

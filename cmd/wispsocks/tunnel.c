@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "connection.h"
 #include "failure.h"
+#include "file.h"
 #include "header.h"
 #include "log.h"
 #include "notify.h"
@@ -31,6 +32,9 @@
 #define TICK_MS 250
 /* Reads in one turn, before others have theirs. */
 #define READS_PER_TURN 32
+/* Of a server's message of the day. */
+#define MOTD_LINES_MAX 20
+#define MOTD_LINE_MAX 200
 
 enum tunnel_state {
 	TUNNEL_WAITING, /* for the next attempt */
@@ -50,7 +54,6 @@ struct tunnel {
 
 	enum tunnel_state state;
 	struct failure failure;
-	bool ever_up;
 
 	struct route route;
 	struct resolver_query *query;
@@ -71,9 +74,15 @@ struct tunnel {
 	uint64_t heard_ms; /* when something last arrived */
 	uint64_t sent_bytes;
 
+	struct credentials credentials;
+	uint8_t files[FILE_DIGEST_SIZE]; /* what they were read from */
+	struct wisp_client_options wisp; /* of the session */
 	struct wisp_session *session;
 	struct wire wire;
 	bool paused;
+	uint64_t connections;
+	uint64_t pinged_us; /* when the last ping was sent */
+	uint64_t round_trip_us;
 };
 
 static void begin_attempt(struct tunnel *tunnel);
@@ -152,7 +161,7 @@ on_failure(struct tunnel *tunnel)
 		return;
 	}
 	forget_addresses(tunnel);
-	if (tunnel->failure.kind > FAILURE_PASSING && !tunnel->ever_up) {
+	if (tunnel->failure.kind > FAILURE_PASSING && tunnel->connections == 0) {
 		tunnel->state = TUNNEL_STOPPED;
 		log_error("%s: %s", tunnel->options->url.text, tunnel->failure.reason);
 		tunnel->callbacks->hopeless(tunnel->arg);
@@ -179,6 +188,53 @@ receive(struct tunnel *tunnel)
 		event_active(&tunnel->run_event, EV_TIMEOUT, 0);
 }
 
+/* The server wants credentials that it does not get. */
+static void
+judge_missing_credentials(struct tunnel *tunnel, const struct wisp_handshake *handshake)
+{
+	const bool ours = handshake->close_reason != 0; /* it is we who said no, and why */
+
+	if (tunnel->options->versions == WISP_VERSION_1)
+		failure_set(&tunnel->failure, FAILURE_ANSWERED,
+			"the server requires credentials, which Wisp v1 cannot carry; leave out --wisp 1");
+	else if (handshake->withheld)
+		failure_set(&tunnel->failure, FAILURE_ANSWERED,
+			"the server asks for credentials, which only one gets that TLS has verified: use wss://, or "
+			"--unverified-credentials");
+	else
+		failure_set(&tunnel->failure, FAILURE_ANSWERED, "%s; give --user and --password-file, or --key",
+			ours ? handshake->error : "the server requires credentials");
+}
+
+/* The session is over. Credentials that the server refuses, or extensions, do not get better by trying again. */
+static void
+judge_session(struct tunnel *tunnel)
+{
+	const struct wisp_handshake *handshake = wisp_session_handshake(tunnel->session);
+
+	switch ((enum wisp_reason)handshake->reason) {
+	case WISP_REASON_BAD_PASSWORD:
+		failure_set(&tunnel->failure, FAILURE_ANSWERED,
+			"the server refuses the user name or the password; check --user and --password-file");
+		break;
+	case WISP_REASON_BAD_SIGNATURE:
+		failure_set(&tunnel->failure, FAILURE_ANSWERED, "the server refuses the key; check --key");
+		break;
+	case WISP_REASON_CREDENTIALS_REQUIRED:
+		judge_missing_credentials(tunnel, handshake);
+		break;
+	case WISP_REASON_INCOMPATIBLE:
+		failure_set(&tunnel->failure, FAILURE_ANSWERED,
+			"the server and we have no common extensions; try --wisp 1, and see whether it wants "
+			"credentials (--user, --key)");
+		break;
+	default:
+		failure_set(&tunnel->failure, FAILURE_PASSING, "%s", wisp_session_error(tunnel->session));
+		return;
+	}
+	tunnel->delay_ms = DELAY_MAX_MS;
+}
+
 static bool
 on_received(void *arg, uint8_t *p, size_t n)
 {
@@ -186,7 +242,7 @@ on_received(void *arg, uint8_t *p, size_t n)
 
 	if (wisp_session_feed(tunnel->session, p, n))
 		return true;
-	failure_set(&tunnel->failure, FAILURE_PASSING, "%s", wisp_session_error(tunnel->session));
+	judge_session(tunnel);
 	return false;
 }
 
@@ -226,17 +282,40 @@ send_pending(struct tunnel *tunnel)
 
 static void on_ready(void *arg);
 static void on_wake(void *arg);
+static void on_motd(void *arg, const uint8_t *p, size_t n);
+static void on_pong(void *arg);
 
 static const struct wisp_session_callbacks session_callbacks = {
 	.ready = on_ready,
 	.wake = on_wake,
+	.motd = on_motd,
+	.pong = on_pong,
 };
+
+/* What the session is to do on this connection, and what it may show. */
+static void
+set_session_options(struct tunnel *tunnel)
+{
+	const struct tunnel_options *options = tunnel->options;
+	const bool verified = tunnel->route.url.tls && !options->tls.insecure;
+
+	tunnel->wisp = (struct wisp_client_options){
+		.versions = options->versions,
+		.udp = options->udp,
+		.confirm = options->confirm,
+		.trusted = (verified || options->credentials.unverified) && route_is_own_origin(&tunnel->route),
+		.user = options->credentials.user,
+		.password = tunnel->credentials.password,
+		.key = tunnel->credentials.key,
+	};
+}
 
 /* The server has agreed to the upgrade. */
 static void
 start_session(struct tunnel *tunnel)
 {
-	tunnel->session = wisp_session_new_client(&tunnel->options->wisp, &session_callbacks, tunnel);
+	set_session_options(tunnel);
+	tunnel->session = wisp_session_new_client(&tunnel->wisp, &session_callbacks, tunnel);
 	if (tunnel->session == NULL) {
 		failure_set(&tunnel->failure, FAILURE_PASSING, "out of memory");
 		return;
@@ -335,6 +414,7 @@ on_ping_timer(evutil_socket_t fd, short what, void *arg)
 		on_failure(tunnel);
 		return;
 	}
+	tunnel->pinged_us = clock_now_us();
 	wisp_session_ping(tunnel->session);
 }
 
@@ -347,7 +427,7 @@ on_ready(void *arg)
 	const struct timeval tv = clock_timeval(tunnel->options->ping_interval_ms);
 
 	tunnel->state = TUNNEL_UP;
-	tunnel->ever_up = true;
+	tunnel->connections++;
 	tunnel->up_ms = clock_now_ms();
 	evtimer_del(&tunnel->attempt_timer);
 	evtimer_del(&tunnel->tick_timer);
@@ -357,6 +437,9 @@ on_ready(void *arg)
 		connection_tls_version(&tunnel->connection), tunnel->route.redirect_count > 0 ? ", redirected to " : "",
 		tunnel->route.redirect_count > 0 ? tunnel->route.url.text : "");
 	notify_status("connected to %s", tunnel->options->url.authority);
+	if (wisp_session_handshake(tunnel->session)->withheld)
+		log_warning("credentials are kept from a server that TLS has not verified; use wss://, or "
+			    "--unverified-credentials");
 	tunnel->callbacks->up(tunnel->arg);
 }
 
@@ -366,6 +449,30 @@ on_wake(void *arg)
 	struct tunnel *tunnel = arg;
 
 	event_active(&tunnel->run_event, EV_TIMEOUT, 0);
+}
+
+/* What a server says to its users, which may be anything, is for them to read, line by line. */
+static void
+on_motd(void *arg, const uint8_t *p, size_t n)
+{
+	const char *text = (const char *)p, *end;
+
+	(void)arg;
+	for (int lines = 0; n > 0 && lines < MOTD_LINES_MAX; lines++) {
+		const size_t size = (end = memchr(text, '\n', n)) != NULL ? (size_t)(end - text) : n;
+
+		log_info("message of the day: %.*s", (int)(size < MOTD_LINE_MAX ? size : MOTD_LINE_MAX), text);
+		text += end != NULL ? size + 1 : size;
+		n -= end != NULL ? size + 1 : size;
+	}
+}
+
+static void
+on_pong(void *arg)
+{
+	struct tunnel *tunnel = arg;
+
+	tunnel->round_trip_us = clock_now_us() - tunnel->pinged_us;
 }
 
 /* ---- attempts ---- */
@@ -384,7 +491,7 @@ try_address(struct tunnel *tunnel)
 		.headers = own ? &tunnel->options->headers : NULL,
 		.presents = own,
 		.address = &tunnel->address,
-		.offers_v2 = tunnel->options->wisp.versions != WISP_VERSION_1,
+		.offers_v2 = tunnel->options->versions != WISP_VERSION_1,
 	};
 
 	memcpy(&tunnel->address.storage, found->ai_addr, found->ai_addrlen);
@@ -485,6 +592,75 @@ tunnel_session(struct tunnel *tunnel)
 	return tunnel->state == TUNNEL_UP && tunnel->failure.kind == FAILURE_NONE ? tunnel->session : NULL;
 }
 
+uint64_t
+tunnel_connections(const struct tunnel *tunnel)
+{
+	return tunnel->connections;
+}
+
+uint64_t
+tunnel_round_trip_us(const struct tunnel *tunnel)
+{
+	return tunnel->round_trip_us;
+}
+
+/* ---- files ---- */
+
+static void
+digest_files(const struct tunnel *tunnel, uint8_t digest[FILE_DIGEST_SIZE])
+{
+	const struct tunnel_options *options = tunnel->options;
+	const char *const paths[] = {
+		options->credentials.password_file,
+		options->credentials.key_file,
+		options->tls.cacert,
+		options->tls.cert,
+		options->tls.cert_key,
+	};
+
+	file_digest(paths, sizeof paths / sizeof *paths, digest);
+}
+
+/* Connect again, with these credentials and what the TLS files say now. */
+static void
+start_over(struct tunnel *tunnel, const struct credentials *credentials)
+{
+	if (tunnel->state == TUNNEL_UP)
+		log_info("disconnected from %s: credentials or certificates have changed; next try in 0.0 s",
+			tunnel->options->url.text);
+	tunnel->state = TUNNEL_WAITING;
+	disconnect(tunnel);
+	forget_addresses(tunnel);
+	credentials_free(&tunnel->credentials);
+	tunnel->credentials = *credentials;
+	tunnel->delay_ms = DELAY_MIN_MS;
+	if (connection_reload(&tunnel->connection)) {
+		begin_attempt(tunnel);
+	} else {
+		tunnel->state = TUNNEL_STOPPED;
+		tunnel->callbacks->hopeless(tunnel->arg);
+	}
+}
+
+void
+tunnel_reload(struct tunnel *tunnel)
+{
+	struct credentials credentials;
+	uint8_t files[FILE_DIGEST_SIZE];
+
+	digest_files(tunnel, files);
+	if (memcmp(files, tunnel->files, sizeof files) == 0)
+		return;
+	if (!credentials_load(&credentials, &tunnel->options->credentials))
+		return;
+	if (!tls_check(&tunnel->options->tls)) {
+		credentials_free(&credentials);
+		return;
+	}
+	memcpy(tunnel->files, files, sizeof files);
+	start_over(tunnel, &credentials);
+}
+
 /* ---- life ---- */
 
 struct tunnel *
@@ -512,8 +688,10 @@ tunnel_new(struct event_base *base, const struct tunnel_options *options, const 
 	event_assign(&tunnel->ping_timer, base, -1, EV_PERSIST, on_ping_timer, tunnel);
 	headers_host(&options->headers, tunnel->host_header);
 	tunnel->resolver = resolver_new(base);
+	digest_files(tunnel, tunnel->files);
 	good = connection_init(
 		&tunnel->connection, base, &options->tls, &connection_callbacks, tunnel, &tunnel->failure);
+	good = good && credentials_load(&tunnel->credentials, &options->credentials);
 	if (!good || tunnel->resolver == NULL) {
 		tunnel_free(tunnel);
 		return NULL;
@@ -535,6 +713,7 @@ tunnel_free(struct tunnel *tunnel)
 	disconnect(tunnel);
 	forget_addresses(tunnel);
 	connection_free(&tunnel->connection);
+	credentials_free(&tunnel->credentials);
 	resolver_free(tunnel->resolver);
 	free(tunnel);
 }

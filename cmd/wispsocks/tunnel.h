@@ -12,6 +12,7 @@
 
 #include <wisp/session.h>
 
+#include "credentials.h"
 #include "options.h"
 #include "tls.h"
 #include "url.h"
@@ -20,7 +21,10 @@ struct tunnel;
 
 struct tunnel_options {
 	struct url url;
-	struct wisp_client_options wisp;
+	enum wisp_versions versions;
+	bool udp;     /* use it, where the server has it */
+	bool confirm; /* have streams confirmed, where the server can */
+	struct credentials_options credentials;
 	struct option_list headers; /* more lines for the upgrade request */
 	struct tls_options tls;
 	uint64_t ping_interval_ms;
@@ -45,6 +49,13 @@ struct wisp_session *tunnel_session(struct tunnel *tunnel);
 
 /* Somebody waits for the tunnel: try again soon instead of at the end of a long pause. */
 void tunnel_hurry(struct tunnel *tunnel);
+
+/* The files may have changed: read them again, and connect again if they have. */
+void tunnel_reload(struct tunnel *tunnel);
+
+/* How many connections ever stood, and the round trip of the last ping in microseconds (0: none yet). */
+uint64_t tunnel_connections(const struct tunnel *tunnel);
+uint64_t tunnel_round_trip_us(const struct tunnel *tunnel);
 
 /* Stop reading from the server, or go on. */
 void tunnel_pause(struct tunnel *tunnel);

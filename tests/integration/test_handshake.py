@@ -126,7 +126,8 @@ def test_server_that_refuses_in_the_handshake(fake: FakeServer,
     server.send(packets.info())
     server.recv_type(packets.INFO, 0)
     server.send(packets.close(0, packets.INCOMPATIBLE))
-    bridge.wait_log(r"(?i)incompatible|refused")
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(r"^error: .*extensions")
     assert not bridge.find_log("^connected")
 
 

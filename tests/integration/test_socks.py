@@ -92,8 +92,6 @@ def test_no_acceptable_method(bridge: Bridge, methods: list[int]) -> None:
 
 @pytest.mark.parametrize("command, code", [
     pytest.param(socks.BIND, socks.COMMAND_NOT_SUPPORTED, id="bind"),
-    # UDP is not served yet: this line goes when it is.
-    pytest.param(socks.UDP_ASSOCIATE, socks.COMMAND_NOT_SUPPORTED, id="udp-associate"),
     pytest.param(0, socks.COMMAND_NOT_SUPPORTED, id="0"),
     pytest.param(0x42, socks.COMMAND_NOT_SUPPORTED, id="unknown"),
 ])
