@@ -1,7 +1,7 @@
 //! The two halves of a WebSocket as `wisp-mux` wants them, its own adaptors inside, and what it leaves to us: time
-//! limits, a packet read before it can be given back, and no CLOSE that overtakes data.
+//! limits, a packet read before it can be given back, and no data lost between it and the program.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -13,11 +13,12 @@ use tokio::sync::watch;
 use wisp_mux::ws::{self, Frame, LockedWebSocketWrite, OpCode, Payload};
 use wisp_mux::WispError;
 
-use crate::{Error, IDLE_LIMIT, MAX_MESSAGE_BYTES};
+use crate::{Error, BUFFER_PACKETS, IDLE_LIMIT, MAX_MESSAGE_BYTES};
 
 type Stream = BufReader<TcpStream>;
 
 /// The types of Wisp packets, of which `wisp-mux` keeps the numbers to itself.
+pub const CONNECT: u8 = 1;
 pub const DATA: u8 = 2;
 pub const CONTINUE: u8 = 3;
 pub const CLOSE: u8 = 4;
@@ -34,7 +35,8 @@ pub fn open(stream: Stream, role: Role) -> (Reader, Writer) {
     let reader = Reader {
         frames: FragmentCollectorRead::new(read),
         given_back: VecDeque::new(),
-        gate: None,
+        backlog: Backlog(Arc::new(watch::Sender::new(HashMap::new()))),
+        holds_close: false,
         seen: Seen::default(),
     };
     (reader, Writer(Arc::new(tokio::sync::Mutex::new(write))))
@@ -64,28 +66,50 @@ impl Seen {
     }
 }
 
-/// Holds back the CLOSE of a connection's only stream until its data has been taken, since `wisp-mux` throws away
-/// what a stream has not read when it is closed.
-struct Gate {
-    delivered: u64,
-    taken: watch::Receiver<u64>,
-}
+/// How many packets each open stream has that its program has not taken. `wisp-mux` drops DATA that finds its queue
+/// full, which happens to clients that keep to their credit: a CONTINUE does not count what is on its way.
+#[derive(Clone)]
+pub struct Backlog(Arc<watch::Sender<HashMap<u32, u32>>>);
 
-impl Gate {
-    async fn wait(&mut self) -> Result<(), WispError> {
-        let delivered = self.delivered;
-        let wait = self.taken.wait_for(|taken| *taken >= delivered);
-        match tokio::time::timeout(IDLE_LIMIT, wait).await {
-            Ok(_) => Ok(()), // also when there is nobody left who would take it
-            Err(_) => Err(other("received data was not taken")),
-        }
+impl Backlog {
+    /// Counts for a stream of which no CONNECT is received.
+    pub fn open(&self, stream_id: u32) {
+        self.0.send_modify(|counts| _ = counts.insert(stream_id, 0));
+    }
+
+    pub fn took(&self, stream_id: u32) {
+        self.0.send_modify(|counts| {
+            if let Some(count) = counts.get_mut(&stream_id) {
+                *count = count.saturating_sub(1);
+            }
+        });
+    }
+
+    pub fn forget(&self, stream_id: u32) {
+        self.0.send_modify(|counts| _ = counts.remove(&stream_id));
+    }
+
+    fn add(&self, stream_id: u32) {
+        self.0.send_modify(|counts| {
+            if let Some(count) = counts.get_mut(&stream_id) {
+                *count += 1;
+            }
+        });
+    }
+
+    async fn wait_below(&self, stream_id: u32, limit: u32) -> Result<(), WispError> {
+        let mut counts = self.0.subscribe();
+        let wait = counts.wait_for(|counts| counts.get(&stream_id).is_none_or(|count| *count < limit));
+        let waited = tokio::time::timeout(IDLE_LIMIT, wait).await.map(drop);
+        waited.map_err(|_| other("received data was not taken"))
     }
 }
 
 pub struct Reader {
     frames: FragmentCollectorRead<ReadHalf<Stream>>,
     given_back: VecDeque<Frame<'static>>,
-    gate: Option<Gate>,
+    backlog: Backlog,
+    holds_close: bool,
     seen: Seen,
 }
 
@@ -106,11 +130,13 @@ impl Reader {
         self.given_back.push_back(Frame::binary(Payload::Bytes(packet)));
     }
 
-    /// From now on a stream's CLOSE waits until the sender has been told as many packets as there were DATA packets.
-    pub fn hold_close(&mut self) -> watch::Sender<u64> {
-        let (sender, taken) = watch::channel(0);
-        self.gate = Some(Gate { delivered: 0, taken });
-        sender
+    /// From now on a stream's CLOSE waits until its data has been taken: `wisp-mux` throws away the rest.
+    pub fn hold_close(&mut self) {
+        self.holds_close = true;
+    }
+
+    pub fn backlog(&self) -> Backlog {
+        self.backlog.clone()
     }
 
     pub fn seen(&self) -> Seen {
@@ -125,13 +151,18 @@ impl Reader {
             return Err(WispError::PacketTooSmall); // wisp-mux would panic at some of them
         };
         let stream_id = u32::from_le_bytes([header[1], header[2], header[3], header[4]]);
-        match (header[0], &mut self.gate) {
-            (DATA, Some(gate)) => gate.delivered += 1,
-            (CLOSE, gate) => {
+        match header[0] {
+            CONNECT => self.backlog.open(stream_id),
+            DATA => {
+                self.backlog.wait_below(stream_id, BUFFER_PACKETS).await?;
+                self.backlog.add(stream_id);
+            }
+            CLOSE => {
                 self.seen.note(stream_id, payload.first().copied().unwrap_or(0));
-                if let (Some(gate), true) = (gate, stream_id != 0) {
-                    gate.wait().await?;
+                if self.holds_close {
+                    self.backlog.wait_below(stream_id, 1).await?;
                 }
+                self.backlog.forget(stream_id);
             }
             _ => {}
         }

@@ -5,10 +5,9 @@ use std::process::ExitCode;
 
 use lexopt::prelude::{Long, Value, ValueExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::watch;
 use wisp_interop::auth::{self, Credentials};
 use wisp_interop::handshake::{self, Agreed, UDP};
-use wisp_interop::link::{Reader, Reasons, Writer};
+use wisp_interop::link::{Backlog, Reader, Reasons, Writer};
 use wisp_interop::{upgrade, within, Error, CHUNK_BYTES, DATAGRAM_BYTES, SETUP_LIMIT};
 use wisp_mux::extensions::password::PasswordProtocolExtensionBuilder;
 use wisp_mux::extensions::udp::UdpProtocolExtensionBuilder;
@@ -24,6 +23,9 @@ Sends standard input, and writes what comes back to standard output until the st
 --mux-handshake  begin as wisp-mux itself does, which is not as the draft says; without a key";
 
 const SUBPROTOCOL: &str = "wisp-v2";
+
+/// The id that `wisp-mux` gives to a connection's first stream.
+const STREAM_ID: u32 = 1;
 
 /// The reason of a CLOSE that is an end of data.
 const VOLUNTARY: u8 = 0x02;
@@ -113,7 +115,9 @@ async fn talk(mut reader: Reader, mut writer: Writer, options: Options) -> Resul
     } else if !options.is_v1 {
         agreed = handshake::ask(&mut reader, &mut writer, &options.credentials).await?;
     }
-    let taken = reader.hold_close();
+    reader.hold_close();
+    let backlog = reader.backlog();
+    backlog.open(STREAM_ID);
     let seen = reader.seen();
     let create = ClientMux::create(reader, writer, builders.as_deref());
     let (mut mux, future) = within(SETUP_LIMIT, "the handshake", create).await?.with_no_required_extensions();
@@ -129,7 +133,7 @@ async fn talk(mut reader: Reader, mut writer: Writer, options: Options) -> Resul
     let stream_type = if options.is_udp { StreamType::Udp } else { StreamType::Tcp };
     let open = mux.client_new_stream(stream_type, options.host, options.port);
     let stream = within(SETUP_LIMIT, "the stream", open).await?;
-    let result = if options.is_udp { exchange(&stream).await } else { copy(&stream, &taken).await };
+    let result = if options.is_udp { exchange(&stream).await } else { copy(&stream, &backlog).await };
     let _ = stream.close(CloseReason::Voluntary).await; // they fail when the server was first
     let _ = mux.close().await;
     let end = within(SETUP_LIMIT, "the end", task).await?;
@@ -162,7 +166,7 @@ fn mux_builders(credentials: &Credentials) -> Vec<Box<dyn ProtocolExtensionBuild
 }
 
 /// Standard input to the stream and the stream to standard output, until the stream ends.
-async fn copy(stream: &MuxStream, taken: &watch::Sender<u64>) -> Result<(), Error> {
+async fn copy(stream: &MuxStream, backlog: &Backlog) -> Result<(), Error> {
     let up = async {
         let mut stdin = tokio::io::stdin();
         let mut chunk = vec![0; CHUNK_BYTES];
@@ -178,7 +182,7 @@ async fn copy(stream: &MuxStream, taken: &watch::Sender<u64>) -> Result<(), Erro
         let mut stdout = tokio::io::stdout();
         while let Some(data) = stream.read().await {
             stdout.write_all(&data).await?;
-            taken.send_modify(|taken| *taken += 1);
+            backlog.took(stream.stream_id);
         }
         stdout.flush().await?;
         Ok::<_, Error>(())

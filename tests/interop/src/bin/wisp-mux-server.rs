@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use wisp_interop::handshake::{self, Agreed, Offer, PASSWORD, UDP};
+use wisp_interop::link::Backlog;
 use wisp_interop::{
     auth, upgrade, within, Error, BUFFER_PACKETS, CHUNK_BYTES, DATAGRAM_BYTES, IDLE_LIMIT, SETUP_LIMIT,
 };
@@ -99,6 +100,7 @@ async fn listen(options: Options) -> Result<(), Error> {
 async fn serve(number: u64, stream: TcpStream, options: &Options) -> Result<(), Error> {
     stream.set_nodelay(true)?;
     let (mut reader, mut writer, protocol) = upgrade::accept(stream).await?;
+    let backlog = reader.backlog();
     let mut agreed = None;
     let mut builders = None;
     if options.has_mux_handshake {
@@ -127,12 +129,13 @@ async fn serve(number: u64, stream: TcpStream, options: &Options) -> Result<(), 
     let task = tokio::spawn(future);
     let slots = Arc::new(Semaphore::new(MAX_STREAMS));
     while let Some((connect, stream)) = mux.server_new_stream().await {
-        let slots = slots.clone();
+        let (slots, backlog) = (slots.clone(), backlog.clone());
         tokio::spawn(async move {
             let reason = match slots.try_acquire() {
-                Ok(_slot) => relay(&connect, &stream, has_udp).await,
+                Ok(_slot) => relay(&connect, &stream, &backlog, has_udp).await,
                 Err(_) => CloseReason::ServerStreamThrottled,
             };
+            backlog.forget(stream.stream_id);
             let _ = stream.close(reason).await; // it fails when the client was first
         });
     }
@@ -164,16 +167,16 @@ fn mux_builders(offer: &Offer) -> Vec<Box<dyn ProtocolExtensionBuilder + Send + 
 }
 
 /// One stream, from CONNECT to the reason of its CLOSE.
-async fn relay(connect: &ConnectPacket, stream: &MuxStream, has_udp: bool) -> CloseReason {
+async fn relay(connect: &ConnectPacket, stream: &MuxStream, backlog: &Backlog, has_udp: bool) -> CloseReason {
     let result = match connect.stream_type {
-        StreamType::Tcp => relay_tcp(connect, stream).await,
-        StreamType::Udp if has_udp => relay_udp(connect, stream).await,
+        StreamType::Tcp => relay_tcp(connect, stream, backlog).await,
+        StreamType::Udp if has_udp => relay_udp(connect, stream, backlog).await,
         StreamType::Udp | StreamType::Unknown(_) => Err(CloseReason::ServerStreamInvalidInfo),
     };
     result.err().unwrap_or(CloseReason::Voluntary)
 }
 
-async fn relay_tcp(connect: &ConnectPacket, stream: &MuxStream) -> Result<(), CloseReason> {
+async fn relay_tcp(connect: &ConnectPacket, stream: &MuxStream, backlog: &Backlog) -> Result<(), CloseReason> {
     let address = (connect.destination_hostname.as_str(), connect.destination_port);
     let socket = match timeout(SETUP_LIMIT, TcpStream::connect(address)).await {
         Ok(result) => result.map_err(|error| connect_reason(&error))?,
@@ -182,6 +185,7 @@ async fn relay_tcp(connect: &ConnectPacket, stream: &MuxStream) -> Result<(), Cl
     let (mut from_origin, mut to_origin) = socket.into_split();
     let up = async {
         while let Some(data) = stream.read().await {
+            backlog.took(stream.stream_id);
             transfer(to_origin.write_all(&data)).await?;
         }
         Ok(())
@@ -200,7 +204,7 @@ async fn relay_tcp(connect: &ConnectPacket, stream: &MuxStream) -> Result<(), Cl
     }
 }
 
-async fn relay_udp(connect: &ConnectPacket, stream: &MuxStream) -> Result<(), CloseReason> {
+async fn relay_udp(connect: &ConnectPacket, stream: &MuxStream, backlog: &Backlog) -> Result<(), CloseReason> {
     let address = (connect.destination_hostname.as_str(), connect.destination_port);
     let address = tokio::net::lookup_host(address).await.ok().and_then(|mut addresses| addresses.next());
     let address = address.ok_or(CloseReason::ServerStreamUnreachable)?;
@@ -214,7 +218,10 @@ async fn relay_udp(connect: &ConnectPacket, stream: &MuxStream) -> Result<(), Cl
                 stream.write(&datagram[..received?]).await.map_err(|_| CloseReason::Unexpected)?;
             }
             data = stream.read() => match data {
-                Some(data) => transfer(socket.send(&data)).await.map(drop)?,
+                Some(data) => {
+                    backlog.took(stream.stream_id);
+                    transfer(socket.send(&data)).await.map(drop)?;
+                }
                 None => return Ok(()),
             },
         }
