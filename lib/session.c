@@ -431,7 +431,7 @@ gather_datagram(struct wisp_session *session, const struct wisp_packet *packet)
 	if (session->datagram == NULL)
 		session->datagram = malloc(WISP_DATAGRAM_MAX);
 	if (session->datagram == NULL || packet->size > WISP_DATAGRAM_MAX - session->datagram_size) {
-		session->datagram_too_long = true;
+		session->datagram_lost = true;
 		return;
 	}
 	if (packet->size > 0)
@@ -448,14 +448,14 @@ receive_datagram(struct wisp_session *session, struct wisp_stream *stream, const
 
 	if (packet->first) {
 		session->datagram_size = 0;
-		session->datagram_too_long = n > WISP_DATAGRAM_MAX;
+		session->datagram_lost = n > WISP_DATAGRAM_MAX;
 	}
 	if (!packet->first || !packet->last) {
 		gather_datagram(session, packet);
 		p = session->datagram;
 		n = session->datagram_size;
 	}
-	if (packet->last && !session->datagram_too_long && stream->state != STREAM_CLOSED && stream->arg != NULL)
+	if (packet->last && !session->datagram_lost && stream->state != STREAM_CLOSED && stream->arg != NULL)
 		session->callbacks->data(stream->arg, p, n, true);
 }
 
@@ -500,8 +500,10 @@ receive_packet(struct wisp_session *session, const struct wisp_packet *packet)
 		return;
 	}
 	stream = find_stream(session, packet->stream_id);
-	if (stream == NULL)
-		return; /* it crossed our CLOSE */
+	if (stream == NULL) {
+		session->datagram_lost = true; /* for the stream may be opened before the rest of it comes */
+		return;                        /* it crossed our CLOSE */
+	}
 	switch (packet->type) {
 	case WISP_DATA:
 		receive_data(session, stream, packet);

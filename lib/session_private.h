@@ -84,7 +84,7 @@ struct wisp_session {
 	/* A UDP datagram is handed out whole. NULL until there is the first that arrives in pieces. */
 	uint8_t *datagram;
 	size_t datagram_size;
-	bool datagram_too_long;
+	bool datagram_lost; /* none of the one under way is handed out */
 
 	uint32_t ping_number; /* stands in the last ping */
 	size_t pong_size;
