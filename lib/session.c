@@ -187,6 +187,7 @@ stream_new(struct wisp_session *session, uint32_t id, const struct wisp_destinat
 	stream->id = id;
 	stream->type = (uint8_t)destination->type;
 	stream->credit = session->credit;
+	stream->confirmed = !session->handshake.confirmation;
 	RB_INSERT(stream_tree, &session->streams, stream);
 	session->stream_count++;
 	return stream;
@@ -331,14 +332,17 @@ wisp_stream_room(const struct wisp_stream *stream)
 	return packets < credit ? credit - (uint32_t)packets : 0;
 }
 
-/* Send new credit when it makes a difference of a quarter of the buffer: often enough that the client need not wait. */
+/*
+ * Send new credit when it makes a difference of a quarter of the buffer: often enough that the client need not wait. To
+ * a client that wants to know when the stream is open, it would say that it is.
+ */
 static void
 refresh_credit(struct wisp_stream *stream)
 {
 	const uint32_t step = stream->session->credit / 4;
 	const uint32_t room = wisp_stream_room(stream);
 
-	if (stream->session->client || stream->type != WISP_TCP || stream->state == STREAM_CLOSED)
+	if (stream->session->client || stream->type != WISP_TCP || stream->state == STREAM_CLOSED || !stream->confirmed)
 		return;
 	if (room > stream->credit && room - stream->credit >= step)
 		wisp_stream_pend(stream, PENDING_CONTINUE);
@@ -354,6 +358,7 @@ wisp_stream_set_backlog(struct wisp_stream *stream, size_t bytes)
 void
 wisp_stream_confirm(struct wisp_stream *stream)
 {
+	stream->confirmed = true;
 	if (stream->session->handshake.confirmation && stream->type == WISP_TCP && stream->state != STREAM_CLOSED)
 		wisp_stream_pend(stream, PENDING_CONTINUE);
 }

@@ -46,6 +46,7 @@ struct wisp_stream {
 	uint8_t pending; /* enum pending */
 	uint8_t reason;  /* of the pending CLOSE */
 	bool gathered;   /* was held for as long as it may be */
+	bool confirmed;  /* server: the client may be told that it is open, or need not be */
 };
 
 RB_HEAD(stream_tree, wisp_stream);

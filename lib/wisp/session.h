@@ -159,7 +159,10 @@ WISP_API void wisp_stream_close(struct wisp_stream *stream, uint8_t reason);
  */
 WISP_API void wisp_stream_set_backlog(struct wisp_stream *stream, size_t bytes);
 
-/* Server: the stream's connection stands. The client is told, if it wants to know. */
+/*
+ * Server: the stream's connection stands. The client is told, if it wants to know; until then it is given no new
+ * credit, since that would say the same.
+ */
 WISP_API void wisp_stream_confirm(struct wisp_stream *stream);
 
 /* The id that stands in the stream's packets. */
