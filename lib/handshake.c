@@ -357,6 +357,8 @@ wisp_handshake_receive(struct wisp_handshake *handshake, const struct wisp_packe
 	const enum wisp_handshake_state state = handshake->state;
 
 	handshake->motd = NULL;
+	if (state == WISP_HANDSHAKE_FAILED)
+		return;
 	if (packet->stream_id != WISP_CONNECTION) {
 		fail(handshake, "a stream's packet came before the end of the handshake");
 	} else if (packet->type == WISP_CLOSE) {

@@ -133,6 +133,12 @@ begins_with(const char *text, size_t n, const char *start)
 	return n >= strlen(start) && memcmp(text, start, strlen(start)) == 0;
 }
 
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 /* The size of the first line, with its line feed if there is one. */
 static size_t
 line_size(const char *text, size_t n)
@@ -142,20 +148,22 @@ line_size(const char *text, size_t n)
 	return end != NULL ? (size_t)(end - text) + 1 : n;
 }
 
-/* The size of the PEM block at the start of the text, or 0 when it has no end. */
+/* The size of the PEM block at the start of the text. One that has no end goes up to the next, or to the text's end. */
 static size_t
 block_size(const char *text, size_t n)
 {
-	size_t at = 0;
+	size_t at = line_size(text, n);
 
 	while (at < n) {
 		const size_t size = line_size(text + at, n - at);
 
+		if (begins_with(text + at, size, PEM_BEGIN))
+			return at;
 		if (begins_with(text + at, size, PEM_END))
 			return at + size;
 		at += size;
 	}
-	return 0;
+	return n;
 }
 
 static bool
@@ -174,13 +182,16 @@ parse_ssh(const char *text, size_t n, struct wisp_public_key *key)
 {
 	static const char start[] = "\0\0\0\x0b" SSH_TYPE "\0\0\0\x20";
 	uint8_t blob[SSH_BASE64_SIZE / 4 * 3];
-	const size_t skip = sizeof SSH_TYPE;
+	const size_t skip = sizeof SSH_TYPE, end = skip + SSH_BASE64_SIZE;
 
-	if (n < skip + SSH_BASE64_SIZE || text[skip - 1] != ' ')
+	if (n < end || text[skip - 1] != ' ')
 		return false;
-	if (n > skip + SSH_BASE64_SIZE && strchr(" \t\r\n", text[skip + SSH_BASE64_SIZE]) == NULL)
+	if (n > end && !is_blank(text[end]))
 		return false;
-	if (EVP_DecodeBlock(blob, (const unsigned char *)text + skip, SSH_BASE64_SIZE) < 0)
+	/* OpenSSL reads '=' as 'A' wherever it stands, and decodes less when there are blanks or '-' at the ends. */
+	if (memchr(text + skip, '=', SSH_BASE64_SIZE) != NULL)
+		return false;
+	if (EVP_DecodeBlock(blob, (const unsigned char *)text + skip, SSH_BASE64_SIZE) != (int)sizeof blob)
 		return false;
 	if (memcmp(blob, start, sizeof start - 1) != 0)
 		return false;
@@ -193,7 +204,7 @@ is_comment(const char *text, size_t n)
 {
 	size_t i = 0;
 
-	while (i < n && (text[i] == ' ' || text[i] == '\t' || text[i] == '\r' || text[i] == '\n'))
+	while (i < n && is_blank(text[i]))
 		i++;
 	return i == n || text[i] == '#';
 }
@@ -215,7 +226,7 @@ wisp_public_key_next(const char **text, size_t *n, struct wisp_public_key *key)
 		good = parse_ssh(*text, size, key);
 	} else if (begins_with(*text, size, PEM_BEGIN)) {
 		size = block_size(*text, *n);
-		good = size > 0 && parse_block(*text, size, key);
+		good = parse_block(*text, size, key);
 	}
 	*text += size;
 	*n -= size;

@@ -167,7 +167,7 @@ wisp_packet_decode(struct wisp_packet_decoder *decoder, uint8_t *p, size_t n, bo
 		packet->last = last;
 		if (packet->size > 0 || last)
 			result = WISP_PACKET_FOUND;
-		decoder->begun = result == WISP_PACKET_FOUND && !last;
+		decoder->begun = (decoder->begun || result == WISP_PACKET_FOUND) && !last;
 	} else {
 		taken += gather(decoder, p + taken, n - taken, sizeof decoder->buffer);
 		if (taken < n)

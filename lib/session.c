@@ -187,6 +187,7 @@ stream_new(struct wisp_session *session, uint32_t id, const struct wisp_destinat
 	stream->id = id;
 	stream->type = (uint8_t)destination->type;
 	stream->credit = session->credit;
+	stream->confirmed = !session->handshake.confirmation;
 	RB_INSERT(stream_tree, &session->streams, stream);
 	session->stream_count++;
 	return stream;
@@ -334,14 +335,17 @@ wisp_stream_room(const struct wisp_stream *stream)
 	return packets < credit ? credit - (uint32_t)packets : 0;
 }
 
-/* Send new credit when it makes a difference of a quarter of the buffer: often enough that the client need not wait. */
+/*
+ * Send new credit when it makes a difference of a quarter of the buffer: often enough that the client need not wait. To
+ * a client that wants to know when the stream is open, it would say that it is.
+ */
 static void
 refresh_credit(struct wisp_stream *stream)
 {
 	const uint32_t step = stream->session->credit / 4;
 	const uint32_t room = wisp_stream_room(stream);
 
-	if (stream->session->client || stream->type != WISP_TCP || stream->state == STREAM_CLOSED)
+	if (stream->session->client || stream->type != WISP_TCP || stream->state == STREAM_CLOSED || !stream->confirmed)
 		return;
 	if (room > stream->credit && room - stream->credit >= step)
 		wisp_stream_pend(stream, PENDING_CONTINUE);
@@ -357,6 +361,7 @@ wisp_stream_set_backlog(struct wisp_stream *stream, size_t bytes)
 void
 wisp_stream_confirm(struct wisp_stream *stream)
 {
+	stream->confirmed = true;
 	if (stream->session->handshake.confirmation && stream->type == WISP_TCP && stream->state != STREAM_CLOSED)
 		wisp_stream_pend(stream, PENDING_CONTINUE);
 }
@@ -434,7 +439,7 @@ gather_datagram(struct wisp_session *session, const struct wisp_packet *packet)
 	if (session->datagram == NULL)
 		session->datagram = malloc(WISP_DATAGRAM_MAX);
 	if (session->datagram == NULL || packet->size > WISP_DATAGRAM_MAX - session->datagram_size) {
-		session->datagram_too_long = true;
+		session->datagram_lost = true;
 		return;
 	}
 	if (packet->size > 0)
@@ -451,14 +456,14 @@ receive_datagram(struct wisp_session *session, struct wisp_stream *stream, const
 
 	if (packet->first) {
 		session->datagram_size = 0;
-		session->datagram_too_long = n > WISP_DATAGRAM_MAX;
+		session->datagram_lost = n > WISP_DATAGRAM_MAX;
 	}
 	if (!packet->first || !packet->last) {
 		gather_datagram(session, packet);
 		p = session->datagram;
 		n = session->datagram_size;
 	}
-	if (packet->last && !session->datagram_too_long && stream->state != STREAM_CLOSED && stream->callbacks != NULL)
+	if (packet->last && !session->datagram_lost && stream->state != STREAM_CLOSED && stream->callbacks != NULL)
 		stream->callbacks->data(stream->arg, p, n, true);
 }
 
@@ -509,8 +514,10 @@ receive_packet(struct wisp_session *session, const struct wisp_packet *packet)
 		return;
 	}
 	stream = find_stream(session, packet->stream_id);
-	if (stream == NULL)
-		return; /* it crossed our CLOSE */
+	if (stream == NULL) {
+		session->datagram_lost = true; /* for the stream may be opened before the rest of it comes */
+		return;                        /* it crossed our CLOSE */
+	}
 	switch (packet->type) {
 	case WISP_DATA:
 		receive_data(session, stream, packet);

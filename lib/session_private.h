@@ -47,6 +47,7 @@ struct wisp_stream {
 	uint8_t pending; /* enum pending */
 	uint8_t reason;  /* of the pending CLOSE */
 	bool gathered;   /* was held for as long as it may be */
+	bool confirmed;  /* server: the client may be told that it is open, or need not be */
 };
 
 RB_HEAD(stream_tree, wisp_stream);
@@ -85,7 +86,7 @@ struct wisp_session {
 	/* A UDP datagram is handed out whole. NULL until there is the first that arrives in pieces. */
 	uint8_t *datagram;
 	size_t datagram_size;
-	bool datagram_too_long;
+	bool datagram_lost; /* none of the one under way is handed out */
 
 	uint32_t ping_number; /* stands in the last ping */
 	size_t pong_size;

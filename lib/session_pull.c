@@ -171,8 +171,9 @@ should_gather(const struct wisp_stream *stream)
 static bool
 append_data(struct wisp_session *session, struct wisp_stream *stream, struct output *out, uint8_t *packet, size_t n)
 {
-	wisp_schedule_charge(&stream->flow, n, session->now_ms);
 	n += wisp_packet_header(packet, WISP_DATA, stream->id);
+	/* With its header, so that datagrams without any bytes have their price. */
+	wisp_schedule_charge(&stream->flow, n, session->now_ms);
 	return append_frame(session, out, packet, n, WISP_OPCODE_BINARY);
 }
 
@@ -227,17 +228,21 @@ pull_data(struct wisp_session *session, struct wisp_stream *stream, struct outpu
 	return true;
 }
 
-/* The same for a UDP stream, which sends one datagram, whole. */
+/*
+ * The same for a UDP stream, which sends one datagram, whole. One that fills the room may have been cut, unless it was
+ * known to be that long: it is lost, which is what UDP may do.
+ */
 static bool
 pull_datagram(struct wisp_session *session, struct wisp_stream *stream, struct output *out)
 {
 	uint8_t *const packet = out->p + out->used + WISP_FRAME_HEADER_MAX;
 	size_t room = out->size - out->used - WISP_FRAME_HEADER_MAX - WISP_PACKET_HEADER_SIZE;
-	size_t n = stream->callbacks->available(stream->arg);
+	const size_t known = stream->callbacks->available(stream->arg);
+	size_t n;
 
 	if (stream->state == STREAM_CLOSED)
 		return true;
-	if (n > room && out->used > 0)
+	if (known > room && out->used > 0)
 		return false;
 	if (room > WISP_DATAGRAM_MAX)
 		room = WISP_DATAGRAM_MAX;
@@ -248,6 +253,8 @@ pull_datagram(struct wisp_session *session, struct wisp_stream *stream, struct o
 		wisp_stream_delist(stream);
 		return true;
 	}
+	if (n == room && n != known)
+		return true;
 	return append_data(session, stream, out, packet, n == WISP_EMPTY_DATAGRAM ? 0 : n);
 }
 
@@ -362,7 +369,7 @@ pull_frame(struct wisp_session *session, struct output *out)
 size_t
 wisp_session_pull(struct wisp_session *session, uint8_t *p, size_t n, size_t goal, uint64_t now_ms)
 {
-	struct output out = {.p = p, .size = n, .goal = goal};
+	struct output out = {.p = p, .size = n, .goal = goal < n ? goal : n};
 
 	session->woken = true; /* the caller is at it */
 	session->now_ms = now_ms;

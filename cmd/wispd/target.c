@@ -306,6 +306,7 @@ on_connected(struct target *target)
 		return;
 	}
 	target->state = TARGET_OPEN;
+	wisp_stream_confirm(target->stream);
 	target->relay.moved_ms = target->relay.taken_ms = clock_now_ms();
 	set_timer(target, STALL_MS);
 	if (!relay_flush(&target->relay)) {

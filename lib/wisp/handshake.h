@@ -116,7 +116,7 @@ struct wisp_handshake {
 	enum wisp_credentials credentials; /* that the client shows, or has shown */
 	bool withheld;                     /* client: it did not show them, since the server is not trusted */
 	bool motd_offered;
-	const uint8_t *motd; /* client: valid until wisp_handshake_receive() returns; NULL when there is none */
+	const uint8_t *motd; /* client: stands in the packet that was received last; NULL when there is none */
 	size_t motd_size;
 	uint8_t challenge[WISP_CHALLENGE_SIZE];     /* server */
 	uint8_t signature[WISP_KEY_SIGNATURE_SIZE]; /* client */
@@ -128,7 +128,7 @@ WISP_API void wisp_handshake_init_client(struct wisp_handshake *handshake, const
 WISP_API void wisp_handshake_init_server(
 	struct wisp_handshake *handshake, const struct wisp_server_options *options, uint8_t version);
 
-/* Take a packet that arrived before the handshake was DONE. Look at the state afterwards. */
+/* Take a packet that arrived before the handshake was DONE. Look at the state afterwards: FAILED is for good. */
 WISP_API void wisp_handshake_receive(struct wisp_handshake *handshake, const struct wisp_packet *packet);
 
 /* The longest packet that wisp_handshake_send() writes. */

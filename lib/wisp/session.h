@@ -48,7 +48,8 @@ struct wisp_stream_callbacks {
 	void (*closed)(void *stream_arg, uint8_t reason);
 	/*
 	 * Read up to n bytes of the stream's data into p. 0 means none for now; say wisp_stream_ready() when there is.
-	 * For a UDP stream they are one datagram: WISP_EMPTY_DATAGRAM stands for one without any bytes.
+	 * For a UDP stream they are one datagram: WISP_EMPTY_DATAGRAM stands for one without any bytes. One that fills
+	 * the n bytes, and is not known from `available` to be that long, is taken for one that was cut, and lost.
 	 */
 	size_t (*read)(void *stream_arg, uint8_t *p, size_t n);
 	/* How many bytes a read would find, as far as is known: for a UDP stream, those of the next datagram. */
@@ -113,7 +114,9 @@ WISP_API unsigned wisp_session_close_status(const struct wisp_session *session);
 /*
  * Write what there is to send to p, where there is room for n bytes. Nothing more is begun once `goal` bytes, at most
  * n, have been written, and TCP streams keep to it. Returns how many bytes were written; 0 when there is nothing to
- * send, or n or `goal` is below WISP_PULL_MIN. `now_ms` is any clock that does not go back.
+ * send, or n or `goal` is below WISP_PULL_MIN. With less room than WISP_PULL_ROOM, packets of the handshake may not
+ * fit, for which everything else waits, and datagrams that do not fit are lost. `now_ms` is any clock that does not go
+ * back.
  */
 WISP_API size_t wisp_session_pull(struct wisp_session *session, uint8_t *p, size_t n, size_t goal, uint64_t now_ms);
 
@@ -161,7 +164,10 @@ WISP_API void wisp_stream_close(struct wisp_stream *stream, uint8_t reason);
  */
 WISP_API void wisp_stream_set_backlog(struct wisp_stream *stream, size_t bytes);
 
-/* Server: the stream's connection stands. The client is told, if it wants to know. */
+/*
+ * Server: the stream's connection stands. The client is told, if it wants to know; until then it is given no new
+ * credit, since that would say the same.
+ */
 WISP_API void wisp_stream_confirm(struct wisp_stream *stream);
 
 /* The id that stands in the stream's packets. */

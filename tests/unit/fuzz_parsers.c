@@ -7,10 +7,12 @@
 
 #include <wisp/frame.h>
 #include <wisp/handshake.h>
+#include <wisp/key.h>
 #include <wisp/packet.h>
 #include <wisp/socks5.h>
 #include <wisp/upgrade.h>
 
+#include "keys.h"
 #include "support.h"
 #include "wire.h"
 
@@ -120,6 +122,82 @@ fuzz_request(const uint8_t *p, size_t n)
 	}
 }
 
+static void
+fuzz_password(const uint8_t *p, size_t n)
+{
+	size_t needed = 0;
+
+	for (size_t part = 0; part <= n && part <= WISP_SOCKS5_MESSAGE_MAX + 5; part++) {
+		uint8_t *const copy = exact_copy(p, part);
+		struct wisp_socks5_password password;
+		size_t need;
+		const enum wisp_socks5_result result = wisp_socks5_password_decode(copy, part, &need, &password);
+
+		must(result == WISP_SOCKS5_INVALID || (result == WISP_SOCKS5_MORE) == (part < need));
+		must(need >= needed && need <= WISP_SOCKS5_MESSAGE_MAX);
+		needed = need;
+		if (result == WISP_SOCKS5_OK) {
+			must(password.user + password.user_size + 1 == password.password);
+			must(password.password + password.password_size == (const char *)copy + need);
+		}
+		free(copy);
+	}
+}
+
+/* A header that was read is the same when it is written. */
+static void
+fuzz_datagram(const uint8_t *p, size_t n)
+{
+	for (size_t part = 0; part <= n && part <= WISP_SOCKS5_DATAGRAM_HEADER_MAX + 5; part++) {
+		uint8_t *const copy = exact_copy(p, part);
+		struct wisp_socks5_datagram datagram;
+		uint8_t header[WISP_SOCKS5_DATAGRAM_HEADER_MAX];
+
+		if (wisp_socks5_datagram_decode(copy, part, &datagram)) {
+			must(datagram.header_size <= part && datagram.fragment == p[2]);
+			must(strlen(datagram.destination.host) == datagram.destination.host_size);
+			must(datagram.destination.host_size >= 1);
+			must(wisp_socks5_datagram_encode(header, datagram.address, datagram.address_size) ==
+				datagram.header_size);
+			must(memcmp(header + 3, p + 3, datagram.address_size) == 0);
+		}
+		free(copy);
+	}
+}
+
+/* ---- keys ---- */
+
+/* Each step moves on, to the end, and does not look beyond it. */
+static void
+fuzz_keys(const uint8_t *p, size_t n)
+{
+	uint8_t *const copy = exact_copy(p, n);
+	const char *text = (const char *)copy;
+	struct wisp_public_key key;
+	enum wisp_key_result result;
+	size_t left = n;
+
+	do {
+		const size_t before = left;
+
+		result = wisp_public_key_next(&text, &left, &key);
+		must(text + left == (const char *)copy + n);
+		must(result == WISP_KEY_END ? left == 0 : left < before);
+	} while (result != WISP_KEY_END);
+	free(copy);
+}
+
+/* A good list, changed here and there, and cut off: the input is as for the upgrade. */
+static void
+fuzz_changed_keys(const uint8_t *p, size_t n)
+{
+	char text[] = "# alice\n" SSH_A PUBLIC_B "\n" SSH_B PUBLIC_A;
+
+	for (size_t i = 0; i + 2 < n && i < 12; i += 3)
+		text[(p[i] * 256u + p[i + 1]) % (sizeof text - 1)] = (char)p[i + 2];
+	fuzz_keys((const uint8_t *)text, n % 2 ? sizeof text - 1 : n % sizeof text);
+}
+
 /* ---- INFO ---- */
 
 static bool
@@ -213,6 +291,10 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		fuzz_changed_upgrade,
 		fuzz_greeting,
 		fuzz_request,
+		fuzz_password,
+		fuzz_datagram,
+		fuzz_keys,
+		fuzz_changed_keys,
 		fuzz_info,
 		fuzz_wire,
 	};

@@ -124,6 +124,10 @@ act(struct fuzz *fuzz, unsigned what)
 		slot->stream = NULL;
 		wisp_stream_close(stream, (uint8_t)take(fuzz));
 		break;
+	case 6:
+		if (!fuzz->client)
+			wisp_stream_confirm(stream);
+		break;
 	default:
 		wisp_stream_set_backlog(stream, (size_t)take(fuzz) << (take(fuzz) % 20));
 		break;

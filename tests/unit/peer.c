@@ -27,9 +27,10 @@ stream_new(struct peer *peer)
 }
 
 static void
-set_stream(struct peer_stream *stream, struct wisp_stream *wisp_stream)
+set_stream(struct peer_stream *stream, struct wisp_stream *wisp_stream, enum wisp_stream_type type)
 {
 	stream->stream = wisp_stream;
+	stream->udp = type == WISP_UDP;
 	stream->id = wisp_stream_id(wisp_stream);
 }
 
@@ -55,11 +56,13 @@ on_open(void *arg, struct wisp_stream *wisp_stream, const struct wisp_destinatio
 	struct peer *const peer = arg;
 	struct peer_stream *const stream = stream_new(peer);
 
-	set_stream(stream, wisp_stream);
+	set_stream(stream, wisp_stream, destination->type);
 	wisp_stream_accept(wisp_stream, &stream_callbacks, stream);
 	buffer_printf(&peer->events, "open %u %s ", stream->id, destination->type == WISP_TCP ? "tcp" : "udp");
 	buffer_put_escaped(&peer->events, (const uint8_t *)destination->host, destination->host_size);
 	buffer_printf(&peer->events, " %u\n", destination->port);
+	if (!peer->connects_later)
+		wisp_stream_confirm(wisp_stream);
 	call_hook(stream, PEER_OPEN);
 }
 
@@ -80,6 +83,8 @@ on_data(void *arg, uint8_t *p, size_t n, bool last)
 	struct peer_stream *const stream = live_stream(arg);
 
 	buffer_put(&stream->received, p, n);
+	if (stream->udp)
+		buffer_printf(&stream->received_sizes, "%zu ", n);
 	stream->received_packets += last;
 	call_hook(stream, PEER_DATA);
 }
@@ -95,6 +100,43 @@ on_closed(void *arg, uint8_t reason)
 	stream->stream = NULL;
 }
 
+/* Take n bytes out of what the application has to send, and hand out `size` of them. */
+static size_t
+take_outgoing(struct peer_stream *stream, uint8_t *p, size_t size, size_t n)
+{
+	memcpy(p, stream->outgoing.p + stream->outgoing_at, size);
+	stream->outgoing_at += n;
+	if (stream->outgoing_at == stream->outgoing.n) {
+		stream->outgoing_at = 0;
+		buffer_clear(&stream->outgoing);
+	}
+	return size;
+}
+
+/* The size of the next datagram. Returns false when there is none. */
+static bool
+next_datagram(const struct peer_stream *stream, size_t *size)
+{
+	if (stream->datagrams_at == stream->datagrams.n)
+		return false;
+	memcpy(size, stream->datagrams.p + stream->datagrams_at, sizeof *size);
+	return true;
+}
+
+/* As recv() does: what does not fit is lost. */
+static size_t
+read_datagram(struct peer_stream *stream, uint8_t *p, size_t n)
+{
+	size_t size;
+
+	if (!next_datagram(stream, &size))
+		return 0;
+	stream->datagrams_at += sizeof size;
+	if (size == 0)
+		return WISP_EMPTY_DATAGRAM;
+	return take_outgoing(stream, p, size < n ? size : n, size);
+}
+
 static size_t
 on_read(void *arg, uint8_t *p, size_t n)
 {
@@ -103,27 +145,23 @@ on_read(void *arg, uint8_t *p, size_t n)
 
 	stream->peer->reads++;
 	call_hook(stream, PEER_READ);
+	if (stream->udp)
+		return read_datagram(stream, p, n);
 	if (size > stream->read_max)
 		size = stream->read_max;
 	if (size > n)
 		size = n;
-	if (size == 0)
-		return 0;
-	memcpy(p, stream->outgoing.p + stream->outgoing_at, size);
-	stream->outgoing_at += size;
-	if (stream->outgoing_at == stream->outgoing.n) {
-		stream->outgoing_at = 0;
-		buffer_clear(&stream->outgoing);
-	}
-	return size;
+	return size == 0 ? 0 : take_outgoing(stream, p, size, size);
 }
 
 static size_t
 on_available(void *arg)
 {
 	struct peer_stream *const stream = live_stream(arg);
-	const size_t size = stream->outgoing.n - stream->outgoing_at;
+	size_t size = stream->outgoing.n - stream->outgoing_at;
 
+	if (stream->udp && !next_datagram(stream, &size))
+		size = 0;
 	call_hook(stream, PEER_AVAILABLE);
 	return size;
 }
@@ -287,7 +325,9 @@ peer_free(struct peer *peer)
 	while ((stream = TAILQ_FIRST(&peer->streams)) != NULL) {
 		TAILQ_REMOVE(&peer->streams, stream, entry);
 		buffer_free(&stream->outgoing);
+		buffer_free(&stream->datagrams);
 		buffer_free(&stream->received);
+		buffer_free(&stream->received_sizes);
 		free(stream);
 	}
 	buffer_free(&peer->events);
@@ -307,7 +347,7 @@ peer_open(struct peer *peer, enum wisp_stream_type type, const char *host)
 		wisp_stream_open(peer->session, &destination, &stream_callbacks, stream);
 
 	assert_non_null(wisp_stream);
-	set_stream(stream, wisp_stream);
+	set_stream(stream, wisp_stream, type);
 	return stream;
 }
 
@@ -325,9 +365,17 @@ peer_stream(struct peer *peer, uint32_t id)
 }
 
 void
+peer_end_datagram(struct peer_stream *stream, size_t n)
+{
+	buffer_put(&stream->datagrams, &n, sizeof n);
+}
+
+void
 peer_write(struct peer_stream *stream, const void *p, size_t n)
 {
 	buffer_put(&stream->outgoing, p, n);
+	if (stream->udp)
+		peer_end_datagram(stream, n);
 	wisp_stream_ready(stream->stream);
 }
 
@@ -361,14 +409,14 @@ peer_close(struct peer_stream *stream, uint8_t reason)
 /* ---- what it sends ---- */
 
 const char *
-peer_pull(struct peer *peer, size_t n)
+peer_pull_goal(struct peer *peer, size_t n, size_t goal)
 {
 	uint8_t *const p = malloc(n);
 	const size_t log_at = peer->wire.log.n;
 	size_t got;
 
 	assert_non_null(p);
-	got = wisp_session_pull(peer->session, p, n, n, peer->now_ms);
+	got = wisp_session_pull(peer->session, p, n, goal, peer->now_ms);
 	assert_true(got <= n);
 	buffer_clear(&peer->sent);
 	buffer_put(&peer->sent, p, got);
@@ -376,6 +424,12 @@ peer_pull(struct peer *peer, size_t n)
 	assert_false(peer->wire.failed);
 	free(p);
 	return buffer_text(&peer->wire.log) + log_at;
+}
+
+const char *
+peer_pull(struct peer *peer, size_t n)
+{
+	return peer_pull_goal(peer, n, n);
 }
 
 const char *

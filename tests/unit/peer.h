@@ -17,10 +17,14 @@ struct peer_stream {
 	struct peer *peer;
 	struct wisp_stream *stream; /* NULL when it is over */
 	uint32_t id;
+	bool udp;
 	struct buffer outgoing; /* for `read` to hand out */
 	size_t outgoing_at;
+	struct buffer datagrams; /* UDP: the sizes of those in `outgoing`, a size_t each */
+	size_t datagrams_at;
 	size_t read_max; /* that one `read` hands out */
 	struct buffer received;
+	struct buffer received_sizes; /* UDP: "0 125 1 ", as text */
 	size_t received_packets;
 	uint8_t reason; /* with which the other side closed it */
 };
@@ -45,8 +49,9 @@ struct peer {
 				 line each */
 	unsigned wakes;
 	unsigned reads;
-	struct wire wire;   /* what it has sent */
-	struct buffer sent; /* the bytes of the last pull */
+	bool connects_later; /* server: it does not confirm each stream at once */
+	struct wire wire;    /* what it has sent */
+	struct buffer sent;  /* the bytes of the last pull */
 	/* Called in each callback of a stream, before anything else in `read`, after everything else in the others. */
 	void (*hook)(struct peer_stream *stream, enum peer_event event);
 	void *hook_arg;
@@ -82,7 +87,10 @@ void peer_end(struct peer *peer);
 
 struct peer_stream *peer_open(struct peer *peer, enum wisp_stream_type type, const char *host);
 struct peer_stream *peer_stream(struct peer *peer, uint32_t id);
+/* For a UDP stream, what is written at once is one datagram. */
 void peer_write(struct peer_stream *stream, const void *p, size_t n);
+/* Note that the last n bytes of a UDP stream's `outgoing` are a datagram: peer_write() does. */
+void peer_end_datagram(struct peer_stream *stream, size_t n);
 void peer_write_text(struct peer_stream *stream, const char *text);
 /* Write n bytes that depend on the stream's id. */
 void peer_write_bulk(struct peer_stream *stream, size_t n);
@@ -92,6 +100,9 @@ void peer_close(struct peer_stream *stream, uint8_t reason);
 
 /* Pull up to n bytes. Returns them as text, until the next pull. */
 const char *peer_pull(struct peer *peer, size_t n);
+
+/* The same with room for n bytes. */
+const char *peer_pull_goal(struct peer *peer, size_t n, size_t goal);
 
 /* Pull with more room than anything here takes. */
 const char *peer_pull_all(struct peer *peer);

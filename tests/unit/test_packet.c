@@ -44,6 +44,7 @@ struct trace {
 	struct wisp_packet_decoder decoder;
 	struct buffer log;
 	struct buffer data;
+	bool begun; /* a piece of DATA has been handed out, and not yet its last */
 	bool failed;
 };
 
@@ -63,6 +64,8 @@ feed_decoder(void *arg, uint8_t *p, size_t n, bool last)
 			/* In place: what is left of the piece is the piece of data. */
 			assert_true(packet.data >= p && packet.data + packet.size == p + n);
 			assert_int_equal(packet.last, last);
+			assert_int_equal(packet.first, !trace->begun);
+			trace->begun = !last;
 			buffer_put(&trace->data, packet.data, packet.size);
 			if (!last)
 				break;
@@ -255,10 +258,14 @@ data_is_passed_through_as_it_comes(void **state)
 	assert_int_equal(packet.stream_id, 5);
 	assert_int_equal(packet.size, 2);
 	assert_ptr_equal(packet.data, message + 5);
+	assert_true(packet.first);
 	assert_false(packet.last);
+	/* A piece without bytes changes nothing. */
+	assert_int_equal(wisp_packet_decode(&decoder, message + 7, 0, false, &packet), WISP_PACKET_NONE);
 	assert_int_equal(wisp_packet_decode(&decoder, message + 7, 3, true, &packet), WISP_PACKET_FOUND);
 	assert_ptr_equal(packet.data, message + 7);
 	assert_int_equal(packet.stream_id, 5);
+	assert_false(packet.first);
 	assert_true(packet.last);
 }
 

@@ -315,6 +315,189 @@ ipv4_is_that_of_the_libc(void **state)
 	}
 }
 
+/* ---- passwords ---- */
+
+/* Decode the first n bytes, from a block of just that size. What is found is moved to the caller's bytes. */
+static enum wisp_socks5_result
+decode_password(const uint8_t *p, size_t n, size_t *need, struct wisp_socks5_password *password)
+{
+	uint8_t *const copy = exact_copy(p, n);
+	const enum wisp_socks5_result result = wisp_socks5_password_decode(copy, n, need, password);
+
+	if (result == WISP_SOCKS5_OK) {
+		password->user = (const char *)p + (password->user - (const char *)copy);
+		password->password = (const char *)p + (password->password - (const char *)copy);
+	}
+	free(copy);
+	return result;
+}
+
+/* Each part of a message wants more, never more than there is; what follows it is left alone. */
+static void
+expect_password(const uint8_t *p, size_t user_size, size_t password_size)
+{
+	const size_t size = 3 + user_size + password_size;
+	struct wisp_socks5_password password;
+	size_t need;
+
+	for (size_t n = 0; n < size; n++) {
+		assert_int_equal(decode_password(p, n, &need, &password), WISP_SOCKS5_MORE);
+		assert_int_equal(need, n < 2 ? 2 : n < 3 + user_size ? 3 + user_size : size);
+	}
+	for (size_t n = size; n < size + 3; n++) {
+		assert_int_equal(decode_password(p, n, &need, &password), WISP_SOCKS5_OK);
+		assert_int_equal(need, size);
+		assert_int_equal(password.user_size, user_size);
+		assert_int_equal(password.password_size, password_size);
+		assert_ptr_equal(password.user, p + 2);
+		assert_ptr_equal(password.password, p + 3 + user_size);
+	}
+}
+
+static void
+passwords_are_read_at_any_split(void **state)
+{
+	static const size_t lengths[] = {0, 1, 2, 127, 128, 254, 255};
+	uint8_t p[WISP_SOCKS5_MESSAGE_MAX + 3];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(lengths) * COUNT(lengths); i++) {
+		const size_t user_size = lengths[i % COUNT(lengths)], password_size = lengths[i / COUNT(lengths)];
+
+		assert_true(3 + user_size + password_size <= WISP_SOCKS5_MESSAGE_MAX);
+		memset(p, 0xff, sizeof p);
+		p[0] = 1;
+		p[1] = (uint8_t)user_size;
+		p[2 + user_size] = (uint8_t)password_size;
+		expect_password(p, user_size, password_size);
+	}
+}
+
+static void
+passwords_have_one_version(void **state)
+{
+	struct wisp_socks5_password password;
+	size_t need;
+
+	(void)state;
+	for (unsigned version = 0; version <= UINT8_MAX; version++) {
+		const uint8_t p[] = {(uint8_t)version, 0, 0};
+
+		for (size_t n = 1; n <= sizeof p && version != 1; n++)
+			assert_int_equal(decode_password(p, n, &need, &password), WISP_SOCKS5_INVALID);
+	}
+}
+
+/* ---- datagrams ---- */
+
+static bool
+decode_datagram(const uint8_t *p, size_t n, struct wisp_socks5_datagram *datagram)
+{
+	uint8_t *const copy = exact_copy(p, n);
+	const bool good = wisp_socks5_datagram_decode(copy, n, datagram);
+
+	if (good)
+		datagram->address = p + (datagram->address - copy);
+	free(copy);
+	return good;
+}
+
+/* The header needs each of its bytes, the payload may be of any size, and an answer has the same header. */
+static void
+expect_datagram(const uint8_t *p, size_t header_size, uint8_t fragment, const char *host, uint16_t port)
+{
+	uint8_t followed[WISP_SOCKS5_DATAGRAM_HEADER_MAX + 3], answer[WISP_SOCKS5_DATAGRAM_HEADER_MAX];
+	struct wisp_socks5_datagram datagram;
+
+	assert_true(header_size <= WISP_SOCKS5_DATAGRAM_HEADER_MAX);
+	memset(followed, 0x16, sizeof followed);
+	memcpy(followed, p, header_size);
+	for (size_t n = 0; n < header_size; n++)
+		assert_false(decode_datagram(followed, n, &datagram));
+	for (size_t n = header_size; n < header_size + 3; n++) {
+		assert_true(decode_datagram(followed, n, &datagram));
+		assert_int_equal(datagram.header_size, header_size);
+		assert_int_equal(datagram.fragment, fragment);
+		assert_string_equal(datagram.destination.host, host);
+		assert_int_equal(datagram.destination.host_size, strlen(host));
+		assert_int_equal(datagram.destination.port, port);
+		assert_ptr_equal(datagram.address, followed + 3);
+		assert_int_equal(datagram.address_size, header_size - 3);
+	}
+	memset(answer, 0xa5, sizeof answer);
+	assert_int_equal(wisp_socks5_datagram_encode(answer, datagram.address, datagram.address_size), header_size);
+	assert_memory_equal(answer, "\0\0\0", 3);
+	assert_memory_equal(answer + 3, p + 3, header_size - 3);
+}
+
+static void
+datagram_headers_are_read_whole(void **state)
+{
+	static const struct {
+		const uint8_t *p;
+		size_t n;
+		uint8_t fragment;
+		const char *host;
+		uint16_t port;
+	} cases[] = {
+		{BYTES("\0\0\0\x01\x7f\x00\x00\x01\x00\x35"), 0, "127.0.0.1", 53},
+		{BYTES("\0\0\0\x04\x20\x01\x0d\xb8\x00\x01" IPV6_REST "\x01\xbb"), 0, "2001:db8:1::", 443},
+		{BYTES("\0\0\0\x04\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\x00\x02\x01\x00\x35"), 0, "::ffff:192.0.2.1", 53},
+		{BYTES("\0\0\0\x03\x01x\x00\x01"), 0, "x", 1},
+		{BYTES("\0\0\0\x03\x0cwisp.example\xff\xff"), 0, "wisp.example", 65535},
+		/* Fragments are for the caller to judge, and the reserved bytes for nobody. */
+		{BYTES("\0\0\x01\x03\x01x\x00\x01"), 1, "x", 1},
+		{BYTES("\xff\xff\xff\x03\x01x\x00\x01"), 0xff, "x", 1},
+		{BYTES("\0\0\x80\x01\x7f\x00\x00\x01\x00\x00"), 0x80, "127.0.0.1", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		expect_datagram(cases[i].p, cases[i].n, cases[i].fragment, cases[i].host, cases[i].port);
+}
+
+static void
+datagrams_for_names_up_to_the_longest(void **state)
+{
+	static const unsigned lengths[] = {1, 2, 63, 64, 253, 254, 255};
+	uint8_t p[WISP_SOCKS5_DATAGRAM_HEADER_MAX] = {0, 0, 0, 3};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(lengths); i++) {
+		char host[WISP_SOCKS5_HOST_SIZE] = "";
+
+		memset(host, 'n', lengths[i]);
+		p[4] = (uint8_t)lengths[i];
+		memcpy(p + 5, host, lengths[i]);
+		memcpy(p + 5 + lengths[i], "\x04\x38", 2);
+		expect_datagram(p, 7 + lengths[i], 0, host, 1080);
+	}
+}
+
+static void
+other_datagrams_are_refused(void **state)
+{
+	static const struct {
+		const uint8_t *p;
+		size_t n;
+	} cases[] = {
+		{BYTES("\0\0\0\x03\x00\x00\x35 and data")},
+		{BYTES("\0\0\0\x03\x01\x00\x00\x35 and data")},
+		{BYTES("\0\0\0\x03\x03x\x00y\x00\x35 and data")},
+		{BYTES("\0\0\0\x03\xff no such name")},
+	};
+	struct wisp_socks5_datagram datagram;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		assert_false(decode_datagram(cases[i].p, cases[i].n, &datagram));
+	for (unsigned type = 0; type <= UINT8_MAX; type++) {
+		const uint8_t p[300] = {0, 0, 0, (uint8_t)type, 1, 'x'};
+
+		assert_int_equal(decode_datagram(p, sizeof p, &datagram), type == 1 || type == 3 || type == 4);
+	}
+}
+
 /* ---- answers ---- */
 
 static void
@@ -334,6 +517,43 @@ replies_are_written(void **state)
 	assert_memory_equal(p, "\x05\x08\x00\x01\x00\x00\x00\x00\x00\x00", 10);
 }
 
+static void
+passwords_are_answered(void **state)
+{
+	uint8_t p[WISP_SOCKS5_PASSWORD_REPLY_SIZE];
+
+	(void)state;
+	assert_int_equal(wisp_socks5_password_reply(p, true), 2);
+	assert_memory_equal(p, "\x01\x00", 2);
+	assert_int_equal(wisp_socks5_password_reply(p, false), 2);
+	assert_memory_equal(p, "\x01\x01", 2);
+}
+
+static void
+replies_tell_an_address(void **state)
+{
+	static const struct {
+		struct wisp_socks5_address address;
+		const uint8_t *p;
+		size_t n;
+	} cases[] = {
+		{{(const uint8_t *)"\xc0\x00\x02\x01", 4, 0x1234}, BYTES("\x05\x00\x00\x01\xc0\x00\x02\x01\x12\x34")},
+		{{(const uint8_t *)"\xff\xff\xff\xff", 4, 65535}, BYTES("\x05\x00\x00\x01\xff\xff\xff\xff\xff\xff")},
+		{{(const uint8_t *)"0123456789abcdef", 16, 1}, BYTES("\x05\x00\x00\x04"
+								     "0123456789abcdef\x00\x01")},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		uint8_t p[WISP_SOCKS5_REPLY_MAX + 1];
+
+		memset(p, 0xa5, sizeof p);
+		assert_int_equal(wisp_socks5_reply(p, WISP_SOCKS5_SUCCEEDED, &cases[i].address), cases[i].n);
+		assert_memory_equal(p, cases[i].p, cases[i].n);
+		assert_int_equal(p[cases[i].n], 0xa5);
+	}
+}
+
 int
 main(void)
 {
@@ -347,7 +567,14 @@ main(void)
 		cmocka_unit_test(ipv6_has_the_form_of_rfc_5952),
 		cmocka_unit_test(ipv6_is_that_of_the_libc),
 		cmocka_unit_test(ipv4_is_that_of_the_libc),
+		cmocka_unit_test(passwords_are_read_at_any_split),
+		cmocka_unit_test(passwords_have_one_version),
+		cmocka_unit_test(datagram_headers_are_read_whole),
+		cmocka_unit_test(datagrams_for_names_up_to_the_longest),
+		cmocka_unit_test(other_datagrams_are_refused),
 		cmocka_unit_test(replies_are_written),
+		cmocka_unit_test(passwords_are_answered),
+		cmocka_unit_test(replies_tell_an_address),
 	};
 
 	return cmocka_run_group_tests_name("socks5", tests, NULL, NULL);

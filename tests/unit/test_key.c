@@ -1,0 +1,490 @@
+/* Ed25519 keys: which texts hold one, that PEM and OpenSSH's lines mean the same, and what signatures are right. */
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <wisp/key.h>
+
+#include "keys.h"
+
+/* ---- keys ---- */
+
+#define RSA_BASE64                                                                                                     \
+	"MIICdgIBADANBgkqhkiG9w0BAQEFAASCAmAwggJcAgEAAoGBAJ5D6bnn9LW8SBRe\n"                                           \
+	"WN4UddUUDUNaQvCyhku4o1leyS/qFgqU8oa9mC9OdvyxH3GDOoad5hj/K6wtScuU\n"                                           \
+	"z2cQHHJ1BykjeYk2Vbm5tWjn2EDd+P5osPFYeWPEft/sEbeD76AmIwUhBoZE7/Kc\n"                                           \
+	"lF8xY27T19UUdRhww8NaUrPp5UoNAgMBAAECgYASax7pRshg2g+dZzl6ZvErohDF\n"                                           \
+	"FN0TfANLDqrb/L73N4vnIVx0N95dKwmH8OkS4c3O2tNrd07S09ZxvdjBSsu0i2zC\n"                                           \
+	"vcz0X/rJKJ+tRMcDiU39zsppMqePqq6UIsxRH5kdTc7ipblYwztzuGcSti7JQHD3\n"                                           \
+	"ZGgc+t16EMl/TN3oFQJBANF2iRLeo+QegaJ1oRR54dqu6BNkzolofPAoKRGsvGaX\n"                                           \
+	"kB6Zh5diafb/+3Ms/yuMjZiUQJ2c+bEqrwdkTwpO1UsCQQDBbXGO/MPtHNUYD2rE\n"                                           \
+	"sPbIbqtV3FTaHfKaQ1p4PDxVjq0VH+E0hT9+ogd6q+kxucOvy1J/Hig/f6xMGUDp\n"                                           \
+	"wD8HAkEAyRLBAxw2uAWQ7CN/PejCpurAXd2nZsCnLuNeiVkIgnN8JeO8BdazYijZ\n"                                           \
+	"ePb4/RUv2Ah4/tRx3WDcJHxmY77JgQJAaU6MZKx4fr8TxOWf2zX9JWIbJcOu7pEf\n"                                           \
+	"Y50HxC4HKw1ibf3NPirNRsQwDjlJ3CimwS6Q22QvxWJdC5E0Jg7kQQJAVo0FUynk\n"                                           \
+	"0wcjjGDZ0qaiZW2tG8YNPZR+VNU28D0s0TyvPrYel7IwTNU5LUMBu7M87jqcF/Ij\n"                                           \
+	"oy4gUVCBJwdwDw=="
+#define PUBLIC_RSA                                                                                                     \
+	PUBLIC("MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQCeQ+m55/S1vEgUXljeFHXVFA1D\n"                                    \
+	       "WkLwsoZLuKNZXskv6hYKlPKGvZgvTnb8sR9xgzqGneYY/yusLUnLlM9nEBxydQcp\n"                                    \
+	       "I3mJNlW5ubVo59hA3fj+aLDxWHljxH7f7BG3g++gJiMFIQaGRO/ynJRfMWNu09fV\n"                                    \
+	       "FHUYcMPDWlKz6eVKDQIDAQAB")
+#define PRIVATE_X25519 PRIVATE("MC4CAQAwBQYDK2VuBCIEICD6e63tknGAjhgX6Ff5ejMyS3QzuyTCnkfQ//wxVQhQ")
+#define PUBLIC_X25519 PUBLIC("MCowBQYDK2VuAyEAwZx2xvx+z05fBL6PBS2dVwcDM7bdniqO8fdtuLcCf34=")
+/* Key A with the passphrase "secret". */
+#define ENCRYPTED_A                                                                                                    \
+	BLOCK("ENCRYPTED PRIVATE KEY", "MIGbMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAjbBwXpP0clcgICCAAw\n"            \
+				       "DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEP+sO4mAYvKTm3O21k++gBkEQMkO\n"            \
+				       "jtSS7NYldBTnBqBhPGeDU/dZeMpE229pEqyGJoJdl6b20EzQ3AdjpjplFIeYSyw1\n"            \
+				       "CGhZjkwoRA8Y8IwxG/g=")
+
+static const struct wisp_public_key keys[] = {
+	{"\x58\xe5\x32\x0e\x3a\x05\x9e\x27\x19\xd5\x59\x6f\xc2\xc5\xf5\x5c\xb5\xbf\x52\xef\xed\xbe\xbf\x0e\x26\x2c\x3e"
+	 "\xef\x15\x71\x97\x99",
+		"\x85\x34\xd2\xf4\xa8\xc1\x61\x46\xd3\xb9\xd1\xeb\x43\x11\xcb\x02\xa5\x68\x1a\xfb\x27\x35\x86\xbd\xcb"
+		"\xd4\xa1\x1d\x9e\xe7\x44\x9f"},
+	{"\x7f\xe9\x41\x2e\x39\xb5\x9a\x6a\x28\xbe\x7d\x04\x03\xb0\x90\xda\xba\x48\x07\x43\x67\x15\xbb\xd4\xbb\x04\x9d"
+	 "\x58\x17\x52\x93\x85",
+		"\x4b\xde\x41\x30\xfe\xaa\x1a\x69\xc7\x7f\xa9\x98\xee\x07\x00\x62\x90\x1e\x84\x08\x1d\xd9\x48\x1e\x6b"
+		"\x37\x7a\xcc\xac\xe7\xda\x9b"},
+};
+
+/* ---- private keys ---- */
+
+static struct wisp_key *
+read_key(const char *pem, size_t n, const char **error)
+{
+	uint8_t *const copy = exact_copy(pem, n);
+	struct wisp_key *const key = wisp_key_read((const char *)copy, n, error);
+
+	free(copy);
+	return key;
+}
+
+static struct wisp_key *
+good_key(const char *pem)
+{
+	const char *error;
+	struct wisp_key *const key = read_key(pem, strlen(pem), &error);
+
+	assert_non_null(key);
+	return key;
+}
+
+#define NO_KEY "there is no private key in it that can be read without a passphrase (PEM)"
+#define NOT_ED25519 "the key is not an Ed25519 key"
+#define CRLF_PRIVATE_A                                                                                                 \
+	"-----BEGIN PRIVATE KEY-----\r\nMC4CAQAwBQYDK2VwBCIEILzY58/5UrbGw9DwbZRGifYCykV5f+N6aqQOgCPdFjaE\r\n"          \
+	"-----END PRIVATE KEY-----\r\n"
+
+static void
+private_keys_are_read(void **state)
+{
+	static const struct {
+		const char *pem;
+		int key; /* -1 for none */
+		const char *error;
+	} cases[] = {
+		{PRIVATE_A, 0, NULL},
+		{PRIVATE_B, 1, NULL},
+		{CRLF_PRIVATE_A, 0, NULL},
+		{"A comment\n\n" PRIVATE_A, 0, NULL},
+		{PUBLIC_B PRIVATE_A, 0, NULL},
+		{PRIVATE_A PRIVATE_B, 0, NULL},
+		{PRIVATE_A "and what not", 0, NULL},
+		{"", -1, NO_KEY},
+		{"\n", -1, NO_KEY},
+		{"garbage", -1, NO_KEY},
+		{PUBLIC_A, -1, NO_KEY},
+		{SSH_A, -1, NO_KEY},
+		{PRIVATE(""), -1, NO_KEY},
+		{PRIVATE("garbage"), -1, NO_KEY},
+		{PRIVATE("MC4CAQAwBQYDK2VwBCIEILzY58/5UrbGw9DwbZRGifYCykV5f+N6aqQOgCPdFjaE!"), -1, NO_KEY},
+		{BLOCK("OPENSSH PRIVATE KEY", "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU="), -1, NO_KEY},
+		{BEGIN("PRIVATE KEY") "MC4CAQAwBQYDK2VwBCIEILzY58/5UrbGw9DwbZRGifYCykV5f+N6aqQOgCPdFjaE\n", -1, NO_KEY},
+		{BEGIN("PRIVATE KEY") END("PUBLIC KEY"), -1, NO_KEY},
+		{PRIVATE(RSA_BASE64), -1, NOT_ED25519},
+		{PRIVATE_X25519, -1, NOT_ED25519},
+		{ENCRYPTED_A, -1, NO_KEY},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const char *error = NULL;
+		struct wisp_key *const key = read_key(cases[i].pem, strlen(cases[i].pem), &error);
+
+		if (cases[i].key < 0) {
+			assert_null(key);
+			assert_string_equal(error, cases[i].error);
+			continue;
+		}
+		assert_non_null(key);
+		assert_memory_equal(wisp_key_hash(key), keys[cases[i].key].hash, WISP_KEY_HASH_SIZE);
+		wisp_key_free(key);
+	}
+	wisp_key_free(NULL);
+}
+
+/* Only the last line feed may be missing. */
+static void
+truncated_private_keys_are_none(void **state)
+{
+	const size_t size = sizeof PRIVATE_A - 1;
+	const char *error;
+
+	(void)state;
+	for (size_t n = 0; n <= size; n++) {
+		struct wisp_key *const key = read_key(PRIVATE_A, n, &error);
+
+		assert_int_equal(key != NULL, n >= size - 1);
+		wisp_key_free(key);
+	}
+}
+
+/* In a process without a terminal, OpenSSL would read the passphrase from the standard input. */
+static int
+read_encrypted_key(void)
+{
+	int ends[2];
+	const char *error;
+
+	if (setsid() < 0 || pipe(ends) != 0 || write(ends[1], "secret\n", 7) != 7 || dup2(ends[0], STDIN_FILENO) < 0)
+		return 2;
+	clearerr(stdin);
+	close(ends[1]);
+	return read_key(ENCRYPTED_A, sizeof ENCRYPTED_A - 1, &error) != NULL;
+}
+
+static void
+nobody_is_asked_for_a_passphrase(void **state)
+{
+	const pid_t child = fork();
+	int status;
+
+	(void)state;
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(read_encrypted_key());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* ---- lists of public keys ---- */
+
+/* Read a list, and write down 'a' and 'b' for the keys, '?' for what is none, and "END". Each step moves on. */
+static void
+read_list(const char *text, size_t n, struct buffer *log)
+{
+	uint8_t *const copy = exact_copy(text, n);
+	const char *at = (const char *)copy;
+	size_t left = n;
+
+	for (;;) {
+		const size_t before = left;
+		struct wisp_public_key key;
+		const enum wisp_key_result result = wisp_public_key_next(&at, &left, &key);
+
+		assert_ptr_equal(at + left, copy + n);
+		if (result == WISP_KEY_END)
+			break;
+		assert_true(left < before);
+		if (result == WISP_KEY_INVALID)
+			buffer_printf(log, "?");
+		for (unsigned i = 0; result == WISP_KEY_FOUND && i < COUNT(keys); i++)
+			if (memcmp(&key, &keys[i], sizeof key) == 0)
+				buffer_printf(log, "%c", 'a' + i);
+	}
+	assert_int_equal(left, 0);
+	buffer_printf(log, "END");
+	free(copy);
+}
+
+static void
+expect_list(const char *text, size_t n, const char *expected)
+{
+	struct buffer log = {0};
+
+	read_list(text, n, &log);
+	assert_string_equal(buffer_text(&log), expected);
+	buffer_free(&log);
+}
+
+#define TEXT(literal) (literal), sizeof(literal) - 1
+#define SSH(base64) TEXT("ssh-ed25519 " base64)
+
+static void
+public_keys_are_read(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t n;
+		const char *keys;
+	} cases[] = {
+		{TEXT(""), "END"},
+		{TEXT("\n"), "END"},
+		{TEXT("\r\n \t\n\n"), "END"},
+		{TEXT("# no key\n"), "END"},
+		{TEXT(" \t# no key"), "END"},
+		{TEXT("#" SSH_A), "END"},
+		/* The two forms mean the same. */
+		{TEXT(PUBLIC_A), "aEND"},
+		{TEXT(SSH_A), "aEND"},
+		{TEXT(PUBLIC_A SSH_B PUBLIC_B SSH_A), "abbaEND"},
+		{TEXT(SSH_A SSH_B PUBLIC_A PUBLIC_B), "ababEND"},
+		{TEXT("# alice\n" PUBLIC_A "\n\n# bob\n" SSH_B "\n# nobody\n"), "abEND"},
+		/* Ends of lines. */
+		{SSH(BASE64_A), "aEND"},
+		{SSH(BASE64_A "\n" SSH_B), "abEND"},
+		{SSH(BASE64_A "\r\n" SSH_B), "abEND"},
+		{SSH(BASE64_A "\r"), "aEND"},
+		{SSH(BASE64_A " "), "aEND"},
+		{SSH(BASE64_A "\ta comment"), "aEND"},
+		{TEXT("-----BEGIN PUBLIC KEY-----\r\nMCowBQYDK2VwAyEAWOUyDjoFnicZ1VlvwsX1XLW/Uu/tvr8OJiw+7xVxl5k=\r\n"
+		      "-----END PUBLIC KEY-----\r\n\r\n" SSH_B),
+			"abEND"},
+		{TEXT(BEGIN("PUBLIC KEY") "MCowBQYDK2VwAyEAWOUyDjoFnicZ1VlvwsX1XLW/Uu/tvr8OJiw+7xVxl5k=\n"
+					  "-----END PUBLIC KEY-----"),
+			"aEND"},
+		/* Neither of the two, or of another kind: what follows is read all the same. */
+		{TEXT("garbage\n" SSH_B), "?bEND"},
+		{TEXT("\0"), "?END"},
+		{TEXT("\xff\xfe\n" SSH_B), "?bEND"},
+		{TEXT(" " SSH_A SSH_B), "?bEND"},
+		{TEXT("no-pty " SSH_A SSH_B), "?bEND"},
+		{TEXT("ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQ== user@host\n" SSH_B), "?bEND"},
+		{TEXT("ssh-ed25519-cert-v01@openssh.com " BASE64_A "\n" SSH_B), "?bEND"},
+		{TEXT(PUBLIC_RSA SSH_B), "?bEND"},
+		{TEXT(PUBLIC_X25519 PUBLIC_B), "?bEND"},
+		{TEXT(PRIVATE_A PUBLIC_B), "?bEND"},
+		{TEXT(ENCRYPTED_A PUBLIC_B), "?bEND"},
+		{TEXT(PUBLIC("") PUBLIC_B), "?bEND"},
+		{TEXT(PUBLIC("MCowBQYDK2VwAyEAWOUyDjoFnicZ1VlvwsX1XLW/Uu/tvr8OJiw+7xVxlw==") PUBLIC_B), "?bEND"},
+		{TEXT("-----BEGIN \n" END("PUBLIC KEY") PUBLIC_B), "?bEND"},
+		/* Blocks that do not end where they should. */
+		{TEXT(BEGIN("PUBLIC KEY")), "?END"},
+		{TEXT("-----BEGIN "), "?END"},
+		{TEXT(BEGIN("PUBLIC KEY") "MCowBQYDK2VwAyEAWOUyDjoFnicZ1VlvwsX1XLW/Uu/tvr8OJiw+7xVxl5k=\n" SSH_B),
+			"?END"},
+		{TEXT(BEGIN("PUBLIC KEY") PUBLIC_B), "?bEND"},
+		{TEXT(BEGIN(
+			 "PUBLIC KEY") "MCowBQYDK2VwAyEAWOUyDjoFnicZ1VlvwsX1XLW/Uu/tvr8OJiw+7xVxl5k=\n" PUBLIC_B SSH_A),
+			"?baEND"},
+		/* OpenSSH's lines: each character counts. */
+		{TEXT("ssh-ed25519"), "?END"},
+		{TEXT("ssh-ed25519 "), "?END"},
+		{TEXT("ssh-ed25519\n" BASE64_A), "??END"},
+		{TEXT("ssh-ed25519\t" BASE64_A), "?END"},
+		{SSH(" " BASE64_A), "?END"},
+		{SSH(BASE64_A "="), "?END"},
+		{SSH(BASE64_A "A"), "?END"},
+		{SSH(BASE64_A "\0"), "?END"},
+		{SSH("AAAAC3NzaC1lZDI1NTE5AAAAIFjlMg46BZ4nGdVZb8LF9Vy1v1Lv7b6/DiYsPu8VcZe"), "?END"},
+		{SSH("AAAAC3NzaC1lZDI1NTE5AAAAIFjlMg46BZ4nGdVZb8LF9Vy1v1Lv7b6/DiYsPu8VcZe="), "?END"},
+		{SSH("AAAAC3NzaC1lZDI1NTE5AAAAIFjlMg46BZ4nGdVZb8LF9Vy1v1Lv7b6/DiYsPu8Vc==="), "?END"},
+		{SSH("AAAAC3NzaC1lZDI1NTE5AAAAIFjlMg46BZ4nGdVZb8LF9Vy1v1Lv7b6/DiYsPu8V    "), "?END"},
+		{SSH("AAAAC3NzaC1lZDI1NTE5AAAAIFjlMg46BZ4nGdVZb8LF9Vy1v1Lv7b6/DiYsPu8V    a comment"), "?END"},
+		{SSH("AAAAC3NzaC1lZDI1NTE5AAAAIFjlMg46BZ4nGdVZb8LF9Vy1v1Lv7b6/DiYsPu8V----"), "?END"},
+		{SSH("    AAAAC3NzaC1lZDI1NTE5AAAAIFjlMg46BZ4nGdVZb8LF9Vy1v1Lv7b6/DiYsPu8V"), "?END"},
+		{SSH("AAAAC3NzaC1lZDI1NTE5AAAAIFjlMg46BZ4nGdVZb8LF9Vy1v1Lv7b6/DiYsPu8VcZe!"), "?END"},
+		/* What is in the base64 is of another type, or says that the key is shorter, or longer. */
+		{SSH("AAAAC3NzaC1lZDI1NTE4AAAAIFjlMg46BZ4nGdVZb8LF9Vy1v1Lv7b6/DiYsPu8VcZeZ"), "?END"},
+		{SSH("AAAAC3NzaC1lZDI1NTE5AAAAH1jlMg46BZ4nGdVZb8LF9Vy1v1Lv7b6/DiYsPu8VcZeZ"), "?END"},
+		{SSH("AAAAC3NzaC1lZDI1NTE5AAAAIVjlMg46BZ4nGdVZb8LF9Vy1v1Lv7b6/DiYsPu8VcZeZ"), "?END"},
+		{SSH("AAAAC3NzaC1lZDI1NTE5AAAAH1jlMg46BZ4nGdVZb8LF9Vy1v1Lv7b6/DiYsPu8VcZc="), "?END"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		expect_list(cases[i].text, cases[i].n, cases[i].keys);
+}
+
+/* A list that is cut anywhere has the keys before the cut, and one that is invalid when the cut goes through it. */
+static void
+truncated_lists_have_their_whole_keys(void **state)
+{
+	static const char text[] = SSH_A PUBLIC_B;
+	const size_t first = sizeof SSH_A - 1, second = sizeof PUBLIC_B - 1;
+
+	(void)state;
+	for (size_t n = 0; n < sizeof text; n++) {
+		const char *expected = n == 0 ? "END" : "?END";
+
+		/* Its comment may be missing, and the last line feed. */
+		if (n >= first - (sizeof " user@host\n" - 1))
+			expected = n <= first ? "aEND" : "a?END";
+		if (n >= first + second - 1)
+			expected = "abEND";
+		expect_list(text, n, expected);
+	}
+}
+
+/* Whatever becomes of a list, each step moves on, and a key has its own hash. */
+static void
+changed_lists_are_read_to_their_end(void **state)
+{
+	static const char text[] = "# keys\n" SSH_A PUBLIC_B "\n" SSH_B PUBLIC_A;
+	struct rng rng = rng_seeded(7);
+
+	(void)state;
+	for (int round = 0; round < 5000; round++) {
+		char changed[sizeof text - 1];
+		struct buffer log = {0};
+
+		memcpy(changed, text, sizeof changed);
+		for (size_t i = rng_below(&rng, 4); i < 4; i++)
+			changed[rng_below(&rng, sizeof changed)] = (char)rng_next(&rng);
+		read_list(changed, sizeof changed, &log);
+		buffer_free(&log);
+	}
+}
+
+/* ---- signatures ---- */
+
+static bool
+verify(const struct wisp_public_key *key, const uint8_t *p, size_t n, const uint8_t *signature, size_t size)
+{
+	uint8_t *const message = exact_copy(p, n), *const copy = exact_copy(signature, size);
+	const bool good = wisp_public_key_verify(key, message, n, copy, size);
+
+	free(message);
+	free(copy);
+	return good;
+}
+
+static void
+only_the_key_that_signed_verifies(void **state)
+{
+	static const size_t sizes[] = {0, 1, 63, 64, 65, 1000};
+	struct wisp_key *const ours[] = {good_key(PRIVATE_A), good_key(PRIVATE_B)};
+	uint8_t challenge[1000], signature[WISP_KEY_SIGNATURE_SIZE];
+	struct rng rng = rng_seeded(3);
+
+	(void)state;
+	rng_fill(&rng, challenge, sizeof challenge);
+	for (unsigned i = 0; i < COUNT(ours) * COUNT(sizes); i++) {
+		const size_t n = sizes[i / 2];
+
+		assert_true(wisp_key_sign(ours[i % 2], challenge, n, signature));
+		assert_true(verify(&keys[i % 2], challenge, n, signature, sizeof signature));
+		assert_false(verify(&keys[1 - i % 2], challenge, n, signature, sizeof signature));
+		if (n > 0)
+			assert_false(verify(&keys[i % 2], challenge, n - 1, signature, sizeof signature));
+		if (n < sizeof challenge)
+			assert_false(verify(&keys[i % 2], challenge, n + 1, signature, sizeof signature));
+	}
+	wisp_key_free(ours[0]);
+	wisp_key_free(ours[1]);
+}
+
+static void
+each_bit_of_a_signature_counts(void **state)
+{
+	struct wisp_key *const key = good_key(PRIVATE_A);
+	uint8_t challenge[64] = "challenge", signature[2 * WISP_KEY_SIGNATURE_SIZE] = {0};
+
+	(void)state;
+	assert_true(wisp_key_sign(key, challenge, sizeof challenge, signature));
+	for (unsigned bit = 0; bit < 8 * WISP_KEY_SIGNATURE_SIZE; bit++) {
+		signature[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		assert_false(verify(&keys[0], challenge, sizeof challenge, signature, WISP_KEY_SIGNATURE_SIZE));
+		signature[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+	for (unsigned bit = 0; bit < 8 * sizeof challenge; bit++) {
+		challenge[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		assert_false(verify(&keys[0], challenge, sizeof challenge, signature, WISP_KEY_SIGNATURE_SIZE));
+		challenge[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+	for (size_t n = 0; n <= sizeof signature; n++)
+		assert_int_equal(
+			verify(&keys[0], challenge, sizeof challenge, signature, n), n == WISP_KEY_SIGNATURE_SIZE);
+	wisp_key_free(key);
+}
+
+/* RFC 8032 section 7.1, tests 1 to 3. */
+static const struct vector {
+	const char *pem;
+	struct wisp_public_key key;
+	const uint8_t *message;
+	size_t n;
+	const char *signature;
+} vectors[] = {
+	{PRIVATE("MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g"),
+		{.bytes = "\xd7\x5a\x98\x01\x82\xb1\x0a\xb7\xd5\x4b\xfe\xd3\xc9\x64\x07\x3a\x0e\xe1\x72\xf3\xda\xa6\x23"
+			  "\x25\xaf\x02\x1a\x68\xf7\x07\x51\x1a"},
+		BYTES(""),
+		"\xe5\x56\x43\x00\xc3\x60\xac\x72\x90\x86\xe2\xcc\x80\x6e\x82\x8a\x84\x87\x7f\x1e\xb8\xe5\xd9\x74\xd8"
+		"\x73\xe0\x65\x22\x49\x01\x55\x5f\xb8\x82\x15\x90\xa3\x3b\xac\xc6\x1e\x39\x70\x1c\xf9\xb4\x6b\xd2\x5b"
+		"\xf5\xf0\x59\x5b\xbe\x24\x65\x51\x41\x43\x8e\x7a\x10\x0b"},
+	{PRIVATE("MC4CAQAwBQYDK2VwBCIEIEzNCJso/5banbbDRuwRTg9bijGfNaumJNqM9u1PuKb7"),
+		{.bytes = "\x3d\x40\x17\xc3\xe8\x43\x89\x5a\x92\xb7\x0a\xa7\x4d\x1b\x7e\xbc\x9c\x98\x2c\xcf\x2e\xc4\x96"
+			  "\x8c\xc0\xcd\x55\xf1\x2a\xf4\x66\x0c"},
+		BYTES("\x72"),
+		"\x92\xa0\x09\xa9\xf0\xd4\xca\xb8\x72\x0e\x82\x0b\x5f\x64\x25\x40\xa2\xb2\x7b\x54\x16\x50\x3f\x8f\xb3"
+		"\x76\x22\x23\xeb\xdb\x69\xda\x08\x5a\xc1\xe4\x3e\x15\x99\x6e\x45\x8f\x36\x13\xd0\xf1\x1d\x8c\x38\x7b"
+		"\x2e\xae\xb4\x30\x2a\xee\xb0\x0d\x29\x16\x12\xbb\x0c\x00"},
+	{PRIVATE("MC4CAQAwBQYDK2VwBCIEIMWqjfQ/n4N77bdELzHct7Fm04U1B28JS4XOOi4LRFj3"),
+		{.bytes = "\xfc\x51\xcd\x8e\x62\x18\xa1\xa3\x8d\xa4\x7e\xd0\x02\x30\xf0\x58\x08\x16\xed\x13\xba\x33\x03"
+			  "\xac\x5d\xeb\x91\x15\x48\x90\x80\x25"},
+		BYTES("\xaf\x82"),
+		"\x62\x91\xd6\x57\xde\xec\x24\x02\x48\x27\xe6\x9c\x3a\xbe\x01\xa3\x0c\xe5\x48\xa2\x84\x74\x3a\x44\x5e"
+		"\x36\x80\xd7\xdb\x5a\xc3\xac\x18\xff\x9b\x53\x8d\x16\xf2\x90\xae\x67\xf7\x60\x98\x4d\xc6\x59\x4a\x7c"
+		"\x15\xe9\x71\x6e\xd2\x8d\xc0\x27\xbe\xce\xea\x1e\xc4\x0a"},
+};
+
+/* Add the order of the group to the second half of a signature: the equation still holds, but RFC 8032 forbids it. */
+static void
+add_order(uint8_t s[32])
+{
+	static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde,
+		0xf9, 0xde, 0x14, [31] = 0x10};
+	unsigned sum = 0;
+
+	for (size_t i = 0; i < sizeof order; i++) {
+		sum += (unsigned)s[i] + order[i];
+		s[i] = (uint8_t)sum;
+		sum >>= 8;
+	}
+}
+
+static void
+signatures_are_those_of_rfc_8032(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(vectors); i++) {
+		const struct vector *const v = &vectors[i];
+		struct wisp_key *const key = good_key(v->pem);
+		uint8_t signature[WISP_KEY_SIGNATURE_SIZE];
+
+		assert_true(wisp_key_sign(key, v->message, v->n, signature));
+		assert_memory_equal(signature, v->signature, sizeof signature);
+		assert_true(verify(&v->key, v->message, v->n, signature, sizeof signature));
+		assert_false(verify(&vectors[(i + 1) % 3].key, v->message, v->n, signature, sizeof signature));
+		add_order(signature + 32);
+		assert_false(verify(&v->key, v->message, v->n, signature, sizeof signature));
+		wisp_key_free(key);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(private_keys_are_read),
+		cmocka_unit_test(truncated_private_keys_are_none),
+		cmocka_unit_test(nobody_is_asked_for_a_passphrase),
+		cmocka_unit_test(public_keys_are_read),
+		cmocka_unit_test(truncated_lists_have_their_whole_keys),
+		cmocka_unit_test(changed_lists_are_read_to_their_end),
+		cmocka_unit_test(only_the_key_that_signed_verifies),
+		cmocka_unit_test(each_bit_of_a_signature_counts),
+		cmocka_unit_test(signatures_are_those_of_rfc_8032),
+	};
+
+	return cmocka_run_group_tests_name("key", tests, NULL, NULL);
+}
