@@ -99,6 +99,7 @@ def test_version(program: str, libraries: list[str]) -> None:
     ["--completion", "csh"],
     ["--insecure=maybe", URL],
     ["--help=yes"],
+    ["--no-such-option", "--help"],
     ["--listen", "127.0.0.1:70000", URL],
     ["--listen", "127.0.0.1:http!", URL],
     ["--listen", "unix:", URL],

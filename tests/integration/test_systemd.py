@@ -168,12 +168,17 @@ def test_sockets_for_another_process(start: Start) -> None:
     assert process.log.count("listening on") == 1
 
 
-@pytest.mark.parametrize("kind", ["datagram", "connected", "not listening"])
-def test_passed_socket_of_a_wrong_kind(start: Start, kind: str) -> None:
-    with listening_socket() as good, socket.socket(
-            type=socket.SOCK_DGRAM if kind == "datagram" else socket.SOCK_STREAM) as bad:
+@pytest.mark.parametrize("kind", ["datagram", "connected", "not listening", "of packets"])
+def test_passed_socket_of_a_wrong_kind(start: Start, tmp_path: Path, kind: str) -> None:
+    family, what = {"datagram": (socket.AF_INET, socket.SOCK_DGRAM),
+                    "of packets": (socket.AF_UNIX, socket.SOCK_SEQPACKET)}.get(
+                        kind, (socket.AF_INET, socket.SOCK_STREAM))
+    with listening_socket() as good, socket.socket(family, what) as bad:
         if kind == "connected":
             bad.connect(good.getsockname())
+        elif kind == "of packets":
+            bad.bind(str(tmp_path / "socket"))
+            bad.listen()
         wait_failed(start(Service("wispd", sockets=(good, bad))), 1, "descriptor 4")
 
 
