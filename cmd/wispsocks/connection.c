@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <netdb.h>
 #include <sys/socket.h>
@@ -288,6 +289,20 @@ connection_advance(struct connection *connection)
 }
 
 void
+connection_is_late(struct connection *connection)
+{
+	char address[ADDRESS_TEXT_SIZE];
+
+	address_format((const struct sockaddr *)&connection->request.address->storage, address);
+	if (connection->state == CONNECTION_TCP)
+		failure_set(connection->failure, FAILURE_PASSING,
+			"no answer from %s: it is down, or a firewall drops us", address);
+	else
+		failure_set(connection->failure, FAILURE_PASSING,
+			"no answer from the server; check the port, and whether it is ws or wss");
+}
+
+void
 connection_flush(struct connection *connection)
 {
 	if (lws_partial_buffered(connection->wsi))
@@ -314,6 +329,18 @@ connection_tls_version(const struct connection *connection)
 }
 
 /* ---- life ---- */
+
+/* Why a connection cannot even begin: most likely there is no route, which a datagram socket finds out, too. */
+static int
+connect_error(const struct sockaddr *sa, socklen_t size)
+{
+	const int fd = socket(sa->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	const int error = fd < 0 || connect(fd, sa, size) != 0 ? errno : ENOMEM;
+
+	if (fd >= 0)
+		close(fd);
+	return error;
+}
 
 void
 connection_start(struct connection *connection, const struct connection_request *request)
@@ -346,7 +373,7 @@ connection_start(struct connection *connection, const struct connection_request 
 		return;
 	}
 	if (lws_client_connect_via_info(&info) == NULL)
-		judge_connection_error(connection, "out of memory");
+		failure_set(connection->failure, FAILURE_PASSING, "%s", strerror(connect_error(sa, address->size)));
 	watch(connection);
 }
 

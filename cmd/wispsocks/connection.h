@@ -83,6 +83,9 @@ void connection_start(struct connection *connection, const struct connection_req
 /* Do what can be done now towards CONNECTION_OPEN, or a redirect. */
 void connection_advance(struct connection *connection);
 
+/* It took too long: set the failure. */
+void connection_is_late(struct connection *connection);
+
 /* Read once from an open connection. Returns whether something came. */
 bool connection_read(struct connection *connection);
 

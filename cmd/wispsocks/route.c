@@ -12,6 +12,7 @@ route_begin(struct route *route, const struct url *server)
 	route->server = server;
 	route->url = *server;
 	route->redirect_count = 0;
+	route->addresses.count = route->next_address = 0;
 }
 
 bool
@@ -40,7 +41,44 @@ route_redirect(struct route *route, unsigned status, const char *location, struc
 	log_debug("%s redirects to %s (HTTP %u)", route->url.text, url.text, status);
 	route->redirect_count++;
 	route->url = url;
+	route->addresses.count = route->next_address = 0;
 	return true;
+}
+
+void
+route_set_addresses(struct route *route, const struct evutil_addrinfo *found)
+{
+	addresses_order(&route->addresses, found, &route->worked);
+	route->next_address = 0;
+	failure_clear(&route->worst);
+}
+
+bool
+route_has_more_addresses(const struct route *route)
+{
+	return route->next_address < route->addresses.count;
+}
+
+const struct address *
+route_next_address(struct route *route)
+{
+	return route_has_more_addresses(route) ? &route->addresses.items[route->next_address++] : NULL;
+}
+
+void
+route_address_failed(struct route *route, const struct failure *failure)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	address_format((const struct sockaddr *)&route->addresses.items[route->next_address - 1].storage, text);
+	log_debug("%s at %s: %s", route->url.text, text, failure->reason);
+	failure_merge(&route->worst, failure);
+}
+
+void
+route_remember_address(struct route *route)
+{
+	addresses_remember(&route->worked, &route->addresses.items[route->next_address - 1]);
 }
 
 bool

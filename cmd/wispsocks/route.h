@@ -1,5 +1,6 @@
 /*
- * The way to the server: where redirects have led, and what may be shown there. It decides what comes next; the tunnel
+ * The way to the server: where redirects have led, which address is tried, and what may be shown
+ * there. It decides what comes next; the tunnel
  * does it.
  */
 #ifndef ROUTE_H
@@ -7,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "addresses.h"
 #include "failure.h"
 #include "url.h"
 
@@ -14,6 +16,10 @@ struct route {
 	const struct url *server; /* as the user gave it */
 	struct url url;           /* where the way leads now */
 	unsigned redirect_count;
+	struct addresses addresses;
+	size_t next_address;
+	struct addresses worked; /* the last time, of any host */
+	struct failure worst;    /* of the addresses that have been tried */
 };
 
 /* Begin at the user's URL. */
@@ -24,6 +30,21 @@ void route_begin(struct route *route, const struct url *server);
  * that is not to be followed. The connection must have been closed.
  */
 bool route_redirect(struct route *route, unsigned status, const char *location, struct failure *failure);
+
+/* These are the addresses of the host. */
+void route_set_addresses(struct route *route, const struct evutil_addrinfo *found);
+
+/* The next address to try; NULL when there is none left. */
+const struct address *route_next_address(struct route *route);
+
+/* Whether there is yet another one behind the one being tried. */
+bool route_has_more_addresses(const struct route *route);
+
+/* The address being tried has failed. `worst` of the route is what to tell when there is none left. */
+void route_address_failed(struct route *route, const struct failure *failure);
+
+/* The address being tried has worked: it is the first to try the next time. */
+void route_remember_address(struct route *route);
 
 /*
  * Whether the way still leads to the origin of the user's URL (scheme, host and port). Only there go what the user gave

@@ -6,7 +6,6 @@
 #include <event2/event_struct.h>
 #include <openssl/rand.h>
 
-#include "address.h"
 #include "clock.h"
 #include "connection.h"
 #include "failure.h"
@@ -18,8 +17,8 @@
 
 /* From the first look-up to the end of Wisp's handshake. */
 #define ATTEMPT_MS 10000
-/* For one address of several. */
-#define ADDRESS_MS 3000
+/* For TCP to be established with an address, when there are others to try. */
+#define ADDRESS_MS 1000
 #define DELAY_MIN_MS 500
 #define DELAY_MAX_MS 30000
 /* When programs wait for the tunnel, attempts are this close at the closest. */
@@ -54,9 +53,7 @@ struct tunnel {
 
 	struct route route;
 	struct resolver_query *query;
-	struct evutil_addrinfo *addresses;
-	struct evutil_addrinfo *next_address;
-	struct address address; /* the one being tried */
+	bool hasty; /* the limit is ADDRESS_MS, until TCP stands */
 	struct connection connection;
 	char host_header[HEADER_HOST_SIZE]; /* "" for the URL's */
 	struct event attempt_timer;         /* WAITING: the next attempt; otherwise: the end of this one */
@@ -102,14 +99,6 @@ disconnect(struct tunnel *tunnel)
 	wisp_session_free(session);
 }
 
-static void
-forget_addresses(struct tunnel *tunnel)
-{
-	if (tunnel->addresses != NULL)
-		evutil_freeaddrinfo(tunnel->addresses);
-	tunnel->addresses = tunnel->next_address = NULL;
-}
-
 /* A little more or less than the delay, so that the clients of a server that comes back do not come all at once. */
 static uint64_t
 with_jitter(uint64_t delay_ms)
@@ -145,12 +134,14 @@ on_failure(struct tunnel *tunnel)
 		tunnel->delay_ms = DELAY_MIN_MS;
 	tunnel->state = TUNNEL_WAITING;
 	disconnect(tunnel);
-	if (connecting && tunnel->failure.kind == FAILURE_PASSING && tunnel->next_address != NULL) {
-		log_debug("%s: %s", tunnel->options->url.text, tunnel->failure.reason);
-		try_address(tunnel);
-		return;
+	if (connecting) {
+		route_address_failed(&tunnel->route, &tunnel->failure);
+		if (tunnel->failure.kind != FAILURE_ANSWERED && route_has_more_addresses(&tunnel->route)) {
+			try_address(tunnel);
+			return;
+		}
+		tunnel->failure = tunnel->route.worst;
 	}
-	forget_addresses(tunnel);
 	if (tunnel->failure.kind > FAILURE_PASSING && !tunnel->ever_up) {
 		tunnel->state = TUNNEL_STOPPED;
 		log_error("%s: %s", tunnel->options->url.text, tunnel->failure.reason);
@@ -161,6 +152,14 @@ on_failure(struct tunnel *tunnel)
 }
 
 /* ---- work ---- */
+
+static void
+set_limit(struct tunnel *tunnel, uint64_t limit_ms)
+{
+	const struct timeval tv = clock_timeval(limit_ms);
+
+	evtimer_add(&tunnel->attempt_timer, &tv);
+}
 
 /* Read what there is, a turn's worth at the most. */
 static void
@@ -237,17 +236,31 @@ start_session(struct tunnel *tunnel)
 	tunnel->heard_ms = clock_now_ms();
 }
 
+/* Go on with the attempt. */
+static void
+advance(struct tunnel *tunnel)
+{
+	connection_advance(&tunnel->connection);
+	if (tunnel->hasty && tunnel->connection.state > CONNECTION_TCP) {
+		tunnel->hasty = false;
+		set_limit(tunnel, ATTEMPT_MS);
+	}
+	if (tunnel->failure.kind != FAILURE_NONE)
+		return;
+	if (tunnel->connection.state == CONNECTION_OPEN || tunnel->connection.state == CONNECTION_REDIRECTED)
+		route_remember_address(&tunnel->route);
+	if (tunnel->connection.state == CONNECTION_OPEN)
+		start_session(tunnel);
+	else if (tunnel->connection.state == CONNECTION_REDIRECTED)
+		follow_redirect(tunnel);
+}
+
 /* Everything that can be done now. All events end here. */
 static void
 run(struct tunnel *tunnel)
 {
-	if (tunnel->state == TUNNEL_CONNECTING && tunnel->failure.kind == FAILURE_NONE) {
-		connection_advance(&tunnel->connection);
-		if (tunnel->connection.state == CONNECTION_OPEN && tunnel->failure.kind == FAILURE_NONE)
-			start_session(tunnel);
-		if (tunnel->connection.state == CONNECTION_REDIRECTED && tunnel->failure.kind == FAILURE_NONE)
-			follow_redirect(tunnel);
-	}
+	if (tunnel->state == TUNNEL_CONNECTING && tunnel->failure.kind == FAILURE_NONE)
+		advance(tunnel);
 	if (tunnel->session != NULL && tunnel->connection.wsi != NULL && tunnel->failure.kind == FAILURE_NONE)
 		receive(tunnel);
 	/* After an error, too: the session has a close frame to send. */
@@ -298,8 +311,7 @@ on_attempt_timer(evutil_socket_t fd, short what, void *arg)
 			tunnel->route.url.host);
 		break;
 	case TUNNEL_CONNECTING:
-		failure_set(&tunnel->failure, FAILURE_PASSING,
-			"no answer from the server; check the port, and whether it is ws or wss");
+		connection_is_late(&tunnel->connection);
 		break;
 	case TUNNEL_GREETING:
 		failure_set(&tunnel->failure, FAILURE_PASSING,
@@ -363,9 +375,7 @@ on_wake(void *arg)
 static void
 try_address(struct tunnel *tunnel)
 {
-	const struct evutil_addrinfo *found = tunnel->next_address;
 	const struct timeval tick = clock_timeval(TICK_MS);
-	const struct timeval limit = clock_timeval(found->ai_next != NULL ? ADDRESS_MS : ATTEMPT_MS);
 	const struct url *url = &tunnel->route.url;
 	const bool own = route_is_own_origin(&tunnel->route);
 	const struct connection_request request = {
@@ -373,16 +383,14 @@ try_address(struct tunnel *tunnel)
 		.host = own && tunnel->host_header[0] != '\0' ? tunnel->host_header : url->authority,
 		.headers = own ? &tunnel->options->headers : NULL,
 		.presents = own,
-		.address = &tunnel->address,
+		.address = route_next_address(&tunnel->route),
 		.offers_v2 = tunnel->options->versions != WISP_VERSION_1,
 	};
 
-	memcpy(&tunnel->address.storage, found->ai_addr, found->ai_addrlen);
-	tunnel->address.size = (socklen_t)found->ai_addrlen;
-	tunnel->next_address = found->ai_next;
+	tunnel->hasty = route_has_more_addresses(&tunnel->route);
 	tunnel->state = TUNNEL_CONNECTING;
 	failure_clear(&tunnel->failure);
-	evtimer_add(&tunnel->attempt_timer, &limit);
+	set_limit(tunnel, tunnel->hasty ? ADDRESS_MS : ATTEMPT_MS);
 	evtimer_add(&tunnel->tick_timer, &tick);
 	connection_start(&tunnel->connection, &request);
 	/* The rest happens outside of the caller, which may be on its way out of a failure. */
@@ -401,7 +409,13 @@ on_resolved(int error, struct evutil_addrinfo *found, void *arg)
 		on_failure(tunnel);
 		return;
 	}
-	tunnel->addresses = tunnel->next_address = found;
+	route_set_addresses(&tunnel->route, found);
+	evutil_freeaddrinfo(found);
+	if (!route_has_more_addresses(&tunnel->route)) {
+		failure_set(&tunnel->failure, FAILURE_PASSING, "%s has no address", tunnel->route.url.host);
+		on_failure(tunnel);
+		return;
+	}
 	try_address(tunnel);
 }
 
@@ -410,11 +424,10 @@ static void
 go(struct tunnel *tunnel)
 {
 	const struct url *url = &tunnel->route.url;
-	const struct timeval limit = clock_timeval(ATTEMPT_MS);
 
 	tunnel->state = TUNNEL_RESOLVING;
 	failure_clear(&tunnel->failure);
-	evtimer_add(&tunnel->attempt_timer, &limit);
+	set_limit(tunnel, ATTEMPT_MS);
 	tunnel->query = resolver_lookup(tunnel->resolver, url->host, url->port, on_resolved, tunnel);
 	if (tunnel->query == NULL) {
 		failure_set(&tunnel->failure, FAILURE_PASSING, "out of memory");
@@ -436,7 +449,6 @@ follow_redirect(struct tunnel *tunnel)
 	const struct answer *answer = &tunnel->connection.answer;
 
 	disconnect(tunnel);
-	forget_addresses(tunnel);
 	if (route_redirect(&tunnel->route, answer->status, answer->location, &tunnel->failure))
 		go(tunnel);
 }
@@ -526,7 +538,6 @@ tunnel_free(struct tunnel *tunnel)
 	}
 	tunnel->state = TUNNEL_STOPPED;
 	disconnect(tunnel);
-	forget_addresses(tunnel);
 	connection_free(&tunnel->connection);
 	resolver_free(tunnel->resolver);
 	free(tunnel);

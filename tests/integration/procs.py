@@ -12,7 +12,7 @@ import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Iterator, TypeVar
+from typing import Callable, Iterator, Sequence, TypeVar
 
 #: Seconds after which something that should have happened counts as hung. Nothing is measured
 #: with it: it only turns a hang into a failure, and is as long as the slowest machine may need.
@@ -197,14 +197,16 @@ class Program(Process):
     """One of this project's own programs, which has to end well.
 
     Leaving the context asks it to stop with TERM, and fails when that does not give exit code 0,
-    when it died of a signal of its own, or when a sanitizer had something to say.
+    when it died of a signal of its own, or when a sanitizer had something to say. PREFIX is a
+    command that executes it.
     """
 
-    def __init__(self, program: str, *args: str | Path) -> None:
+    def __init__(self, program: str, *args: str | Path,
+                 prefix: Sequence[str | Path] = ()) -> None:
         env = clean_environment()
         # AddressSanitizer keeps freed memory; little enough not to upset what is said about RSS.
         env["ASAN_OPTIONS"] = "quarantine_size_mb=4:" + env.get("ASAN_OPTIONS", "")
-        super().__init__([BUILD / "cmd" / program / program, *args], env)
+        super().__init__([*prefix, BUILD / "cmd" / program / program, *args], env)
 
     def addresses(self, count: int = 1) -> list[str]:
         """The first COUNT addresses it listens on, as it logs them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,8 @@ from bridge import Bridge
 from certs import Authority, Certificate
 from conftest import Start
 from fakeserver import FakeServer
-from procs import in_background
+from hosts import dead, two_sockets, with_two_addresses
+from procs import GUARD, in_background, rest
 from test_cli import URL, check_failure, check_usage_error
 from wispservers import Nginx, Wispd
 
@@ -295,3 +297,123 @@ def test_long_answer(fake: FakeServer, wispsocks: Callable[..., Bridge]) -> None
     fake.accept().answer("302 Found", *more, "Set-Cookie: " + 4000 * "c", "Location: /there/")
     assert fake.accept().path == "/there/"
     assert not bridge.find_log("cannot connect")
+
+
+# Addresses
+
+
+@pytest.fixture
+def two(start: Start) -> tuple[socket.socket, socket.socket]:
+    """Bound to the same port of ::1 and 127.0.0.1."""
+    sockets = two_sockets()
+    for sock in sockets:
+        start(sock)
+    return sockets
+
+
+@pytest.mark.parametrize("live", [0, 1], ids=["IPv6", "IPv4"])
+def test_dead_address(start: Start, two: tuple[socket.socket, socket.socket], live: int,
+                      tmp_path: Path, wispsocks: Callable[..., Bridge]) -> None:
+    """IPv6 is tried first, and the next one soon when the first says nothing.
+
+    Then the one that has worked is the first.
+    """
+    start(dead(two[1 - live]))
+    fake = start(FakeServer(listener=two[live]))
+    bridge = wispsocks(fake.url_at("localhost"), "-v", prefix=with_two_addresses(tmp_path))
+    server = fake.accept_open()
+    bridge.wait_connected()
+    assert bool(bridge.find_log(r"no answer from \[::1\]")) == (live == 1)
+    before = bridge.mark()
+    server.close()
+    fake.accept_open()
+    bridge.wait_connected(since=before)
+    assert not bridge.find_log("no answer", since=before)
+
+
+def test_last_address_is_not_hurried(start: Start, two: tuple[socket.socket, socket.socket],
+                                     tmp_path: Path, wispsocks: Callable[..., Bridge]) -> None:
+    """TCP may take its time with the last one, for there is nothing better to do."""
+    start(dead(two[0]))
+    start(dead(two[1]))
+    bridge = wispsocks(f"ws://localhost:{two[0].getsockname()[1]}/", "-v",
+                       prefix=with_two_addresses(tmp_path))
+    bridge.wait_log(r"no answer from \[::1\]")
+    two[1].settimeout(GUARD)
+    two[1].accept()[0].close()  # the one that fills the queue
+    conn, _ = two[1].accept()  # the kernel has asked again
+    conn.close()
+    bridge.wait_lost()
+    assert not bridge.find_log(r"no answer from 127\.0\.0\.1")
+
+
+def test_limit_for_tcp_is_for_tcp_alone(start: Start, two: tuple[socket.socket, socket.socket],
+                                        tmp_path: Path, wispsocks: Callable[..., Bridge]) -> None:
+    """A server that has accepted the connection may take longer to answer."""
+    fake = start(FakeServer(listener=two[0]))
+    start(FakeServer(listener=two[1]))
+    bridge = wispsocks(fake.url_at("localhost"), "-v", prefix=with_two_addresses(tmp_path))
+    server = fake.accept()
+    rest(1.5)
+    server.open()
+    bridge.wait_connected()
+    assert not bridge.find_log("no answer")
+
+
+def test_refused_address(start: Start, two: tuple[socket.socket, socket.socket], tmp_path: Path,
+                         wispsocks: Callable[..., Bridge]) -> None:
+    fake = start(FakeServer(listener=two[1]))
+    bridge = wispsocks(fake.url_at("localhost"), prefix=with_two_addresses(tmp_path))
+    fake.accept_open()
+    bridge.wait_connected()
+
+
+@pytest.mark.parametrize("answers", ["nothing", "no TLS", "another's certificate", "503"])
+def test_address_that_fails_later(start: Start, two: tuple[socket.socket, socket.socket],
+                                  tmp_path: Path, authority: Authority, certificate: Certificate,
+                                  answers: str, wispsocks: Callable[..., Bridge]) -> None:
+    """The other one is tried all the same, also where waiting would be of no use."""
+    context = certificate.context()
+    if answers == "another's certificate":
+        context = authority.issue("other", "DNS:other.test").context()
+    bad = start(FakeServer(context, listener=two[0]))
+    good = start(FakeServer(certificate.context(), listener=two[1]))
+    bridge = wispsocks(good.url_at("localhost"), "-v", "--cacert", authority.cacert,
+                       prefix=with_two_addresses(tmp_path))
+    if answers == "503":
+        bad.accept().answer("503 Service Unavailable")
+    elif answers == "another's certificate":
+        bad.accept_refused_handshake()
+    else:
+        conn, _ = two[0].accept()
+        if answers == "no TLS":
+            conn.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        conn.close()
+    good.accept_open()
+    bridge.wait_connected()
+    bridge.wait_log(r"^debug: .*\[::1\]")
+
+
+def test_answer_counts_for_all_addresses(start: Start,
+                                         two: tuple[socket.socket, socket.socket],
+                                         tmp_path: Path,
+                                         wispsocks: Callable[..., Bridge]) -> None:
+    """A server that says no means it, and an unfit certificate is not covered up by a dead one."""
+    fake = start(FakeServer(listener=two[0]))
+    start(FakeServer(listener=two[1]))
+    bridge = wispsocks(fake.url_at("localhost"), prefix=with_two_addresses(tmp_path))
+    fake.accept().answer("404 Not Found")
+    assert bridge.wait_exit() == 1
+
+
+def test_lasting_failure_outweighs_a_passing_one(start: Start, authority: Authority,
+                                                 certificate: Certificate,
+                                                 two: tuple[socket.socket, socket.socket],
+                                                 tmp_path: Path,
+                                                 wispsocks: Callable[..., Bridge]) -> None:
+    """The first address has a certificate that cannot be trusted, the second refuses: it ends."""
+    fake = start(FakeServer(certificate.context(), listener=two[0]))
+    bridge = wispsocks(fake.url_at("localhost"), prefix=with_two_addresses(tmp_path))
+    fake.accept_refused_handshake()
+    assert bridge.wait_exit() == 1
+    bridge.wait_log("^error: .*--cacert")
