@@ -28,7 +28,11 @@ static int
 append_headers(struct connection *connection, unsigned char **p, size_t room)
 {
 	const struct option_list *more = connection->request.headers;
-	int n = snprintf((char *)*p, room,
+	int n;
+
+	if (connection->state < CONNECTION_UPGRADE)
+		return -1; /* the proxy is not to read it */
+	n = snprintf((char *)*p, room,
 		"Upgrade: websocket\r\n"
 		"Connection: Upgrade\r\n"
 		"Sec-WebSocket-Key: %s\r\n"
@@ -226,7 +230,11 @@ check_socket(struct connection *connection)
 
 	if (connection->fd < 0 || getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error == 0)
 		return true;
-	failure_set(connection->failure, FAILURE_PASSING, "%s", strerror(error));
+	if (connection->request.proxy != NULL)
+		failure_set(connection->failure, FAILURE_PASSING, "the proxy %s: %s", connection->request.proxy->name,
+			strerror(error));
+	else
+		failure_set(connection->failure, FAILURE_PASSING, "%s", strerror(error));
 	return false;
 }
 
@@ -280,7 +288,15 @@ pump(struct connection *connection)
 void
 connection_advance(struct connection *connection)
 {
-	if (connection->state == CONNECTION_TCP && is_established(connection))
+	const struct connection_request *request = &connection->request;
+
+	if (connection->state == CONNECTION_TCP && is_established(connection)) {
+		connection->state = request->proxy != NULL ? CONNECTION_PROXY : CONNECTION_UPGRADE;
+		if (request->proxy != NULL)
+			proxy_handshake_begin(&connection->proxy_handshake, request->proxy, request->url);
+	}
+	if (connection->state == CONNECTION_PROXY &&
+		proxy_handshake_advance(&connection->proxy_handshake, connection->fd, connection->failure))
 		connection->state = CONNECTION_UPGRADE;
 	if (connection->state == CONNECTION_UPGRADE) {
 		pump(connection);
@@ -294,7 +310,10 @@ connection_is_late(struct connection *connection)
 	char address[ADDRESS_TEXT_SIZE];
 
 	address_format((const struct sockaddr *)&connection->request.address->storage, address);
-	if (connection->state == CONNECTION_TCP)
+	if (connection->state == CONNECTION_PROXY)
+		failure_set(connection->failure, FAILURE_PASSING, "no answer from the proxy %s; check --proxy",
+			connection->request.proxy->name);
+	else if (connection->state == CONNECTION_TCP)
 		failure_set(connection->failure, FAILURE_PASSING,
 			"no answer from %s: it is down, or a firewall drops us", address);
 	else
@@ -351,7 +370,7 @@ connection_start(struct connection *connection, const struct connection_request 
 	struct lws_client_connect_info info = {
 		.context = connection->context,
 		.address = host,
-		.port = request->url->port,
+		.port = request->proxy != NULL ? request->proxy->port : request->url->port,
 		.path = request->url->path,
 		.host = request->host,
 		.method = "GET",

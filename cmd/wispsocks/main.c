@@ -20,6 +20,7 @@
 
 struct settings {
 	struct bridge_options bridge;
+	const char *proxy;
 	int versions; /* the position in "auto|1|2" */
 	int verbosity;
 };
@@ -39,6 +40,9 @@ static const struct option_spec option_table[] = {
 		"close a stream on which nothing moved; 0 is never (0)", 0, YEAR_MS, NULL},
 	{NULL, "stall-timeout", 0, OPTION_SECONDS, SETTING(bridge.stall_timeout_ms), "SECONDS",
 		"close a stream whose program takes no data while others wait (30)", 1, HOUR_MS, NULL},
+
+	{"The way to the server", "proxy", 0, OPTION_TEXT, SETTING(proxy), "URL",
+		"http://[USER:PASSWORD@]HOST[:PORT] (https_proxy, no_proxy)", 0, 0, NULL},
 
 	{"The server", "cacert", 0, OPTION_TEXT, SETTING(bridge.tunnel.tls.cacert), "FILE",
 		"trust these certificates instead of the system's", 0, 0, NULL},
@@ -97,6 +101,7 @@ check(struct settings *settings, const char *url_text)
 	const size_t descriptors = raise_descriptor_limit();
 	const char *wrong;
 
+	log_set_level(LOG_LEVEL_INFO + settings->verbosity);
 	if (url_text == NULL) {
 		options_complain(&program, "the server's URL is missing");
 		return false;
@@ -106,6 +111,11 @@ check(struct settings *settings, const char *url_text)
 		options_complain(&program, "'%s': %s", url_text, wrong);
 		return false;
 	}
+	wrong = proxy_settings_init(&settings->bridge.tunnel.proxies, settings->proxy);
+	if (wrong != NULL) {
+		options_complain(&program, "--proxy: %s", wrong);
+		return false;
+	}
 	if (settings->bridge.tunnel.tls.cert_key != NULL && settings->bridge.tunnel.tls.cert == NULL) {
 		options_complain(&program, "--cert-key is the key of a certificate: give --cert too");
 		return false;
@@ -113,7 +123,6 @@ check(struct settings *settings, const char *url_text)
 	if (!check_headers(&settings->bridge.tunnel.headers))
 		return false;
 	settings->bridge.tunnel.versions = versions[settings->versions];
-	log_set_level(LOG_LEVEL_INFO + settings->verbosity);
 	if (settings->bridge.max_clients + OWN_DESCRIPTORS > descriptors) {
 		settings->bridge.max_clients = descriptors > 2 * OWN_DESCRIPTORS ? descriptors - OWN_DESCRIPTORS : 1;
 		log_warning("only %zu programs at once: the limit of open files (ulimit -n) is %zu",
@@ -171,11 +180,11 @@ main(int argc, char **argv)
 	case OPTIONS_RUN:
 		break;
 	}
-	/* libwebsockets would use a proxy that these name, which may well be ourselves. */
+	if (!check(&settings, url))
+		return 2;
+	/* libwebsockets would use these its own way. */
 	unsetenv("http_proxy");
 	unsetenv("socks_proxy");
 	wire_init_log();
-	if (!check(&settings, url))
-		return 2;
 	return serve(&settings);
 }

@@ -6,13 +6,20 @@
 
 #define REDIRECTS_MAX 5
 
+static void
+aim(struct route *route, const struct url *url)
+{
+	route->url = *url;
+	route->proxy = proxy_for(route->proxies, url);
+	route->addresses.count = route->next_address = 0;
+}
+
 void
 route_begin(struct route *route, const struct url *server)
 {
 	route->server = server;
-	route->url = *server;
 	route->redirect_count = 0;
-	route->addresses.count = route->next_address = 0;
+	aim(route, server);
 }
 
 bool
@@ -40,9 +47,20 @@ route_redirect(struct route *route, unsigned status, const char *location, struc
 	}
 	log_debug("%s redirects to %s (HTTP %u)", route->url.text, url.text, status);
 	route->redirect_count++;
-	route->url = url;
-	route->addresses.count = route->next_address = 0;
+	aim(route, &url);
 	return true;
+}
+
+const char *
+route_host(const struct route *route)
+{
+	return route->proxy != NULL ? route->proxy->host : route->url.host;
+}
+
+uint16_t
+route_port(const struct route *route)
+{
+	return route->proxy != NULL ? route->proxy->port : route->url.port;
 }
 
 void

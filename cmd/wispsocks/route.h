@@ -1,6 +1,6 @@
 /*
- * The way to the server: where redirects have led, which address is tried, and what may be shown
- * there. It decides what comes next; the tunnel
+ * The way to the server: through which proxy, where redirects have led, which address is tried, and
+ * what may be shown there. It decides what comes next; the tunnel
  * does it.
  */
 #ifndef ROUTE_H
@@ -10,11 +10,14 @@
 
 #include "addresses.h"
 #include "failure.h"
+#include "proxy.h"
 #include "url.h"
 
 struct route {
-	const struct url *server; /* as the user gave it */
-	struct url url;           /* where the way leads now */
+	const struct proxy_settings *proxies;
+	const struct url *server;  /* as the user gave it */
+	struct url url;            /* where the way leads now */
+	const struct proxy *proxy; /* through which; NULL for none */
 	unsigned redirect_count;
 	struct addresses addresses;
 	size_t next_address;
@@ -22,7 +25,7 @@ struct route {
 	struct failure worst;    /* of the addresses that have been tried */
 };
 
-/* Begin at the user's URL. */
+/* Begin at the user's URL. `proxies` has to be set. */
 void route_begin(struct route *route, const struct url *server);
 
 /*
@@ -31,7 +34,11 @@ void route_begin(struct route *route, const struct url *server);
  */
 bool route_redirect(struct route *route, unsigned status, const char *location, struct failure *failure);
 
-/* These are the addresses of the host. */
+/* The host to connect to, which is the proxy if there is one, and its port. */
+const char *route_host(const struct route *route);
+uint16_t route_port(const struct route *route);
+
+/* These are the addresses of that host. */
 void route_set_addresses(struct route *route, const struct evutil_addrinfo *found);
 
 /* The next address to try; NULL when there is none left. */

@@ -308,7 +308,7 @@ on_attempt_timer(evutil_socket_t fd, short what, void *arg)
 		return;
 	case TUNNEL_RESOLVING:
 		failure_set(&tunnel->failure, FAILURE_PASSING, "no answer from the name servers for %s",
-			tunnel->route.url.host);
+			route_host(&tunnel->route));
 		break;
 	case TUNNEL_CONNECTING:
 		connection_is_late(&tunnel->connection);
@@ -356,8 +356,11 @@ on_ready(void *arg)
 	evtimer_del(&tunnel->tick_timer);
 	if (tunnel->options->ping_interval_ms > 0)
 		event_add(&tunnel->ping_timer, &tv);
-	log_info("connected to %s (wisp v%u, %s%s%s)", tunnel->options->url.text, wisp_session_version(tunnel->session),
-		connection_tls_version(&tunnel->connection), tunnel->route.redirect_count > 0 ? ", redirected to " : "",
+	log_info("connected to %s (wisp v%u, %s%s%s%s%s)", tunnel->options->url.text,
+		wisp_session_version(tunnel->session), connection_tls_version(&tunnel->connection),
+		tunnel->route.proxy != NULL ? ", through " : "",
+		tunnel->route.proxy != NULL ? tunnel->route.proxy->name : "",
+		tunnel->route.redirect_count > 0 ? ", redirected to " : "",
 		tunnel->route.redirect_count > 0 ? tunnel->route.url.text : "");
 	tunnel->callbacks->up(tunnel->arg);
 }
@@ -380,6 +383,7 @@ try_address(struct tunnel *tunnel)
 	const bool own = route_is_own_origin(&tunnel->route);
 	const struct connection_request request = {
 		.url = url,
+		.proxy = tunnel->route.proxy,
 		.host = own && tunnel->host_header[0] != '\0' ? tunnel->host_header : url->authority,
 		.headers = own ? &tunnel->options->headers : NULL,
 		.presents = own,
@@ -404,7 +408,8 @@ on_resolved(int error, struct evutil_addrinfo *found, void *arg)
 
 	tunnel->query = NULL;
 	if (error != 0) {
-		failure_set(&tunnel->failure, FAILURE_PASSING, "cannot resolve %s: %s", tunnel->route.url.host,
+		failure_set(&tunnel->failure, FAILURE_PASSING, "cannot resolve %s%s: %s",
+			tunnel->route.proxy != NULL ? "the proxy " : "", route_host(&tunnel->route),
 			error == EVUTIL_EAI_NONAME ? "no such host" : evutil_gai_strerror(error));
 		on_failure(tunnel);
 		return;
@@ -412,7 +417,7 @@ on_resolved(int error, struct evutil_addrinfo *found, void *arg)
 	route_set_addresses(&tunnel->route, found);
 	evutil_freeaddrinfo(found);
 	if (!route_has_more_addresses(&tunnel->route)) {
-		failure_set(&tunnel->failure, FAILURE_PASSING, "%s has no address", tunnel->route.url.host);
+		failure_set(&tunnel->failure, FAILURE_PASSING, "%s has no address", route_host(&tunnel->route));
 		on_failure(tunnel);
 		return;
 	}
@@ -423,12 +428,11 @@ on_resolved(int error, struct evutil_addrinfo *found, void *arg)
 static void
 go(struct tunnel *tunnel)
 {
-	const struct url *url = &tunnel->route.url;
-
 	tunnel->state = TUNNEL_RESOLVING;
 	failure_clear(&tunnel->failure);
 	set_limit(tunnel, ATTEMPT_MS);
-	tunnel->query = resolver_lookup(tunnel->resolver, url->host, url->port, on_resolved, tunnel);
+	tunnel->query = resolver_lookup(
+		tunnel->resolver, route_host(&tunnel->route), route_port(&tunnel->route), on_resolved, tunnel);
 	if (tunnel->query == NULL) {
 		failure_set(&tunnel->failure, FAILURE_PASSING, "out of memory");
 		event_active(&tunnel->run_event, EV_TIMEOUT, 0);
@@ -515,6 +519,7 @@ tunnel_new(struct event_base *base, const struct tunnel_options *options, const 
 	evtimer_assign(&tunnel->run_event, base, on_run, tunnel);
 	evtimer_assign(&tunnel->held_timer, base, on_run, tunnel);
 	event_assign(&tunnel->ping_timer, base, -1, EV_PERSIST, on_ping_timer, tunnel);
+	tunnel->route.proxies = &options->proxies;
 	headers_host(&options->headers, tunnel->host_header);
 	tunnel->resolver = resolver_new(base);
 	good = connection_init(

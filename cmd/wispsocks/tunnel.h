@@ -13,6 +13,7 @@
 #include <wisp/session.h>
 
 #include "options.h"
+#include "proxy.h"
 #include "tls.h"
 #include "url.h"
 
@@ -22,6 +23,7 @@ struct tunnel_options {
 	struct url url;
 	enum wisp_versions versions;
 	struct option_list headers; /* more lines for the upgrade request */
+	struct proxy_settings proxies;
 	struct tls_options tls;
 	uint64_t ping_interval_ms;
 };

@@ -198,12 +198,12 @@ class Program(Process):
 
     Leaving the context asks it to stop with TERM, and fails when that does not give exit code 0,
     when it died of a signal of its own, or when a sanitizer had something to say. PREFIX is a
-    command that executes it.
+    command that executes it, ENV is added to its environment.
     """
 
     def __init__(self, program: str, *args: str | Path,
-                 prefix: Sequence[str | Path] = ()) -> None:
-        env = clean_environment()
+                 prefix: Sequence[str | Path] = (), env: dict[str, str] | None = None) -> None:
+        env = clean_environment() | (env or {})
         # AddressSanitizer keeps freed memory; little enough not to upset what is said about RSS.
         env["ASAN_OPTIONS"] = "quarantine_size_mb=4:" + env.get("ASAN_OPTIONS", "")
         super().__init__([*prefix, BUILD / "cmd" / program / program, *args], env)

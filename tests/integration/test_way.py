@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import ssl
 from contextlib import suppress
 from pathlib import Path
 from typing import Callable
+from urllib.parse import quote
 
 import pytest
 
@@ -15,9 +17,13 @@ from certs import Authority, Certificate
 from conftest import Start
 from fakeserver import FakeServer
 from hosts import dead, two_sockets, with_two_addresses
-from procs import GUARD, in_background, rest
+from origin import Origin, payload_sha256, sha256
+from procs import GUARD, in_background, refusing_port, rest
+from proxies import FakeProxy, Tinyproxy
 from test_cli import URL, check_failure, check_usage_error
 from wispservers import Nginx, Wispd
+
+NEXT_TRY = r"; next try in \d+(\.\d+)? s"
 
 # Headers
 
@@ -417,3 +423,261 @@ def test_lasting_failure_outweighs_a_passing_one(start: Start, authority: Author
     fake.accept_refused_handshake()
     assert bridge.wait_exit() == 1
     bridge.wait_log("^error: .*--cacert")
+
+
+# Proxies
+
+
+def check_transfer(bridge: Bridge, origin: Origin) -> None:
+    result = bridge.curl(origin.url("bytes/300000/0"))
+    assert result.code == 0, result.errors
+    assert sha256(result.output) == payload_sha256(300000)
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["ws", "wss"])
+@pytest.mark.parametrize("password", ["", "s3cret", "p.a_s-s"], ids=repr)
+def test_real_proxy(start: Start, tmp_path: Path, authority: Authority, nginx: Nginx,
+                    origin: Origin, wispd: Wispd, tls: bool, password: str,
+                    wispsocks: Callable[..., Bridge]) -> None:
+    proxy = start(Tinyproxy(tmp_path, f"user {password}" if password else None))
+    bridge = wispsocks(nginx.url(wispd.port) if tls else f"ws://127.0.0.1:{wispd.port}/",
+                       "-v", "-v", "--cacert", authority.cacert, "--proxy",
+                       proxy.url(f"user:{quote(password, safe='')}" if password else ""))
+    assert bridge.wait_connected().endswith(f", through 127.0.0.1:{proxy.port}")
+    proxy.wait_log(f"CONNECT {'localhost' if tls else '127.0.0.1'}:"
+                   f"{nginx.port if tls else wispd.port} ")
+    check_transfer(bridge, origin)
+    if password:
+        for secret in (password, quote(password, safe=""),
+                       base64.b64encode(f"user:{password}".encode()).decode()):
+            assert secret not in bridge.log
+
+
+@pytest.mark.parametrize("given", ["", "user:wr0ng"], ids=["none", "wrong"])
+def test_real_proxy_refuses_credentials(start: Start, tmp_path: Path, wispd: Wispd, given: str,
+                                        wispsocks: Callable[..., Bridge]) -> None:
+    proxy = start(Tinyproxy(tmp_path, "user s3cret"))
+    bridge = wispsocks(f"ws://127.0.0.1:{wispd.port}/", "-v", "-v", "--proxy", proxy.url(given))
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(rf"^error: .*127.0.0.1:{proxy.port}.*HTTP 40[17].*--proxy")
+    assert "wr0ng" not in bridge.log
+
+
+def test_real_proxy_that_forbids_the_port(start: Start, tmp_path: Path, wispd: Wispd,
+                                          wispsocks: Callable[..., Bridge]) -> None:
+    proxy = start(Tinyproxy(tmp_path, more="ConnectPort 443"))
+    bridge = wispsocks(f"ws://127.0.0.1:{wispd.port}/", "--proxy", proxy.url())
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(r"^error: .*proxy.*403")
+
+
+def test_real_proxy_whose_server_is_away(start: Start, tmp_path: Path,
+                                         wispsocks: Callable[..., Bridge]) -> None:
+    """It is tried again until the server is there."""
+    proxy = start(Tinyproxy(tmp_path))
+    with refusing_port() as port:
+        bridge = wispsocks(f"ws://127.0.0.1:{port}/", "--proxy", proxy.url())
+        bridge.wait_log(rf"cannot connect to \S+: the proxy .*HTTP 5\d\d.*{NEXT_TRY}")
+    start(Wispd(port=port))
+    bridge.wait_connected()
+
+
+@pytest.mark.parametrize("url, target", [
+    ("ws://no-such-host.invalid/", "no-such-host.invalid:80"),
+    ("ws://no-such-host.invalid:8080/", "no-such-host.invalid:8080"),
+    ("ws://[2001:db8::1]/", "[2001:db8::1]:80"),
+    ("ws://" + 100 * "h" + "/", 100 * "h" + ":80"),
+])
+def test_proxy_is_asked_for_the_server(start: Start, url: str, target: str,
+                                       wispsocks: Callable[..., Bridge]) -> None:
+    """By its name: nothing is looked up here. The headers for the server are for it alone."""
+    fake = start(FakeProxy())
+    bridge = wispsocks(url, "--proxy", fake.proxy_url, "-H", "Cookie: secret")
+    proxy = fake.accept()
+    assert proxy.request_line == f"CONNECT {target} HTTP/1.1"
+    assert proxy.headers["host"] == target
+    assert "proxy-authorization" not in proxy.headers
+    assert "cookie" not in proxy.headers
+    proxy.send_raw(b"HTTP/1.0 200 OK\r\n\r\n")
+    server = fake.behind(proxy)
+    assert server.headers["host"] == target.removesuffix(":80")
+    assert server.headers["cookie"] == "secret"
+    server.open()
+    bridge.wait_connected()
+
+
+def test_credentials_are_for_the_proxy_alone(start: Start,
+                                             wispsocks: Callable[..., Bridge]) -> None:
+    fake = start(FakeProxy())
+    url = fake.proxy_url.replace("//", "//us%40er:p%3Aw%20@")
+    wispsocks("ws://example.test/", "--proxy", url)
+    proxy = fake.accept()
+    assert proxy.headers["proxy-authorization"] == "Basic " + base64.b64encode(
+        b"us@er:p:w ").decode()
+    proxy.send_raw(b"HTTP/1.1 200 OK\r\n\r\n")
+    assert "proxy-authorization" not in fake.behind(proxy).headers
+
+
+@pytest.mark.parametrize("answer", [
+    b"HTTP/1.1 200 Connection established\r\nProxy-Agent: x/1\r\nContent-Length: 5\r\n\r\n",
+    b"HTTP/1.1 204\r\n\r\n",
+    b"HTTP/1.0 200 OK\n\n",
+    b"HTTP/1.1 200 OK\r\nX: " + 8000 * b"x" + b"\r\n\r\n",
+], ids=["headers", "204", "bare line ends", "long"])
+def test_answer_of_the_proxy_in_pieces(start: Start, answer: bytes,
+                                       wispsocks: Callable[..., Bridge]) -> None:
+    fake = start(FakeProxy())
+    bridge = wispsocks("ws://example.test/", "--proxy", fake.proxy_url)
+    proxy = fake.accept()
+    for piece in (*(bytes([byte]) for byte in answer[:20]), answer[20:-1], answer[20:][-1:]):
+        proxy.send_raw(piece)
+    fake.behind(proxy).open()
+    bridge.wait_connected()
+
+
+@pytest.mark.parametrize("answer, said", [
+    (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407"),
+    (b"HTTP/1.1 400 Bad Request\r\n\r\n", "400"),
+    (b"HTTP/1.1 403 Forbidden\r\n\r\n", "403"),
+    (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/\r\n\r\n", "302"),
+    (b"HTTP/1.1 100 Continue\r\n\r\n", "100"),
+    (b"HTTP/1.1 2000 OK\r\n\r\n", "no HTTP proxy"),
+    (b"HTTP/2 200\r\n\r\n", "no HTTP proxy"),
+    (b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n\r\n", "no HTTP proxy"),
+    (b"\0" * 10 + b"\n\n", "no HTTP proxy"),
+    (b"\n\n", "no HTTP proxy"),
+    (b"HTTP/1.1 200 OK\r\nX: " + 9000 * b"x", "too long"),
+], ids=lambda value: value[:20].decode("latin-1") if isinstance(value, bytes) else value)
+def test_proxy_refuses(start: Start, answer: bytes, said: str,
+                       wispsocks: Callable[..., Bridge]) -> None:
+    """With the number, and once and for all."""
+    fake = start(FakeProxy())
+    bridge = wispsocks("ws://example.test/", "--proxy", fake.proxy_url)
+    fake.accept().send_raw(answer)
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(rf"^error: .*127.0.0.1:{fake.port}.*{said}")
+
+
+@pytest.mark.parametrize("status", ["408 Request Timeout", "429 Too Many Requests",
+                                    "500 Unable to connect", "502 Bad Gateway",
+                                    "503 Service Unavailable", "504 Gateway Timeout", ""])
+def test_proxy_that_fails_is_tried_again(start: Start, status: str,
+                                         wispsocks: Callable[..., Bridge]) -> None:
+    fake = start(FakeProxy())
+    bridge = wispsocks("ws://example.test/", "--proxy", fake.proxy_url)
+    proxy = fake.accept()
+    if status:
+        proxy.answer(status)
+    else:
+        proxy.close()
+    bridge.wait_log(rf"cannot connect to ws://example.test/: the proxy .*{status[:3]}.*{NEXT_TRY}")
+    fake.accept_through().open()
+    bridge.wait_connected()
+
+
+def test_proxy_that_refuses_connections(wispsocks: Callable[..., Bridge]) -> None:
+    with refusing_port() as port:
+        bridge = wispsocks("ws://example.test/", "--proxy", f"http://127.0.0.1:{port}")
+        bridge.wait_log(rf"cannot connect to \S+: the proxy 127.0.0.1:{port}: .*(?i:refused)")
+
+
+def test_proxy_that_does_not_answer(start: Start, wispsocks: Callable[..., Bridge]) -> None:
+    fake = start(FakeProxy())
+    bridge = wispsocks("ws://example.test/", "--proxy", fake.proxy_url)
+    fake.accept()
+    bridge.wait_log(rf"cannot connect to \S+: no answer from the proxy .*{NEXT_TRY}")
+    fake.accept_through().open()
+    bridge.wait_connected()
+
+
+def test_name_of_the_proxy(start: Start, two: tuple[socket.socket, socket.socket],
+                           tmp_path: Path, wispsocks: Callable[..., Bridge]) -> None:
+    """It is looked up like a server's, and has addresses like one."""
+    start(dead(two[0]))
+    fake = start(FakeProxy(listener=two[1]))
+    bridge = wispsocks("ws://example.test/", "--proxy", f"http://localhost:{fake.port}/", "-v",
+                       prefix=with_two_addresses(tmp_path))
+    fake.accept_through().open()
+    assert bridge.wait_connected().endswith(f", through localhost:{fake.port}")
+    bridge.wait_log(r"no answer from \[::1\]")
+
+    bridge = wispsocks("ws://example.test/", "--proxy", "http://no-such-host.invalid")
+    bridge.wait_log(rf"cannot connect to \S+: cannot resolve the proxy no-such-.*{NEXT_TRY}")
+
+
+PROXY, ELSEWHERE = "http://127.0.0.1:{port}", "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize("environment, used", [
+    ({"http_proxy": PROXY}, True),
+    ({"http_proxy": "127.0.0.1:{port}"}, True),
+    ({"HTTP_PROXY": PROXY}, False),
+    ({"https_proxy": PROXY, "HTTPS_PROXY": PROXY}, False),
+    ({"all_proxy": PROXY}, True),
+    ({"ALL_PROXY": PROXY}, True),
+    ({"http_proxy": PROXY, "all_proxy": ELSEWHERE, "ALL_PROXY": ELSEWHERE}, True),
+    ({"all_proxy": PROXY, "ALL_PROXY": ELSEWHERE}, True),
+    ({"http_proxy": "", "all_proxy": PROXY}, True),
+    ({"http_proxy": "socks5h://127.0.0.1:{port}"}, False),
+    ({"http_proxy": "https://127.0.0.1:{port}"}, False),
+    ({"all_proxy": "socks5h://127.0.0.1:{port}"}, False),
+    ({"http_proxy": "socks5h://127.0.0.1:1", "all_proxy": PROXY}, True),
+    ({"socks_proxy": "127.0.0.1:1"}, False),
+    ({"http_proxy": PROXY, "no_proxy": "*"}, False),
+    ({"http_proxy": PROXY, "no_proxy": "example.test, 127.0.0.1"}, False),
+    ({"http_proxy": PROXY, "NO_PROXY": "127.0.0.0/8"}, False),
+    ({"http_proxy": PROXY, "no_proxy": "example.test", "NO_PROXY": "*"}, True),
+], ids=str)
+def test_proxy_of_the_environment(start: Start, environment: dict[str, str], used: bool,
+                                  wispsocks: Callable[..., Bridge]) -> None:
+    """For ws; what is no HTTP proxy is not used: a SOCKS proxy may well be ourselves."""
+    proxy, direct = start(FakeProxy()), start(FakeServer())
+    bridge = wispsocks(direct.url, env={name: value.format(port=proxy.port)
+                                        for name, value in environment.items()})
+    (proxy.accept_through() if used else direct.accept()).open()
+    bridge.wait_connected()
+
+
+@pytest.mark.parametrize("environment, used", [
+    ({"https_proxy": PROXY}, True),
+    ({"HTTPS_PROXY": PROXY}, True),
+    ({"https_proxy": PROXY, "HTTPS_PROXY": ELSEWHERE, "all_proxy": ELSEWHERE}, True),
+    ({"http_proxy": PROXY}, False),
+    ({"ALL_PROXY": PROXY}, True),
+    ({"https_proxy": PROXY, "no_proxy": "localhost"}, False),
+], ids=str)
+def test_proxy_of_the_environment_for_wss(start: Start, tmp_path: Path, authority: Authority,
+                                          nginx: Nginx, wispd: Wispd,
+                                          environment: dict[str, str], used: bool,
+                                          wispsocks: Callable[..., Bridge]) -> None:
+    proxy = start(Tinyproxy(tmp_path))
+    bridge = wispsocks(nginx.url(wispd.port), "--cacert", authority.cacert,
+                       env={name: value.format(port=proxy.port)
+                            for name, value in environment.items()})
+    assert (", through " in bridge.wait_connected()) == used
+
+
+def test_proxy_option_wins_over_the_environment(start: Start,
+                                                wispsocks: Callable[..., Bridge]) -> None:
+    """All of it, also no_proxy; and an empty one is for none."""
+    proxy, direct = start(FakeProxy()), start(FakeServer())
+    bridge = wispsocks(direct.url, "--proxy", proxy.proxy_url,
+                       env={"http_proxy": ELSEWHERE, "no_proxy": "*"})
+    proxy.accept_through().open()
+    bridge.wait_connected()
+    bridge = wispsocks(direct.url, "--proxy", "", env={"http_proxy": ELSEWHERE})
+    direct.accept_open()
+    bridge.wait_connected()
+
+
+def test_redirect_has_its_own_proxy(start: Start, wispsocks: Callable[..., Bridge]) -> None:
+    proxy, direct = start(FakeProxy()), start(FakeServer())
+    wispsocks("ws://example.test/", env={"http_proxy": proxy.proxy_url, "no_proxy": "127.0.0.1"})
+    proxy.accept_through().answer("302 Found", f"Location: {direct.url}")
+    direct.accept_open()
+
+
+def test_proxy_password_is_not_repeated_in_an_error() -> None:
+    for wrong in ("socks5://user:s3cret@127.0.0.1", "http://user:s3cret@", "user:s3cret@[",
+                  "http://user:s3cret%@127.0.0.1"):
+        assert "s3cret" not in check_usage_error("wispsocks", "--proxy", wrong, URL)
