@@ -324,7 +324,7 @@ connection_is_late(struct connection *connection)
 void
 connection_flush(struct connection *connection)
 {
-	if (lws_partial_buffered(connection->wsi))
+	if (connection->wsi != NULL && lws_partial_buffered(connection->wsi))
 		pump(connection);
 }
 

@@ -20,6 +20,7 @@
 
 struct settings {
 	struct bridge_options bridge;
+	struct option_list servers;
 	const char *proxy;
 	int versions; /* the position in "auto|1|2" */
 	int verbosity;
@@ -41,7 +42,11 @@ static const struct option_spec option_table[] = {
 	{NULL, "stall-timeout", 0, OPTION_SECONDS, SETTING(bridge.stall_timeout_ms), "SECONDS",
 		"close a stream whose program takes no data while others wait (30)", 1, HOUR_MS, NULL},
 
-	{"The way to the server", "proxy", 0, OPTION_TEXT, SETTING(proxy), "URL",
+	{"The way to the server", "server", 0, OPTION_LIST, SETTING(servers), "URL",
+		"another one, for when those before it fail; repeatable", 0, 0, NULL},
+	{NULL, "return-after", 0, OPTION_SECONDS, SETTING(bridge.tunnel.return_ms), "SECONDS",
+		"go back to the first server, without streams to cut; 0 is never (300)", 0, YEAR_MS, NULL},
+	{NULL, "proxy", 0, OPTION_TEXT, SETTING(proxy), "URL",
 		"http://[USER:PASSWORD@]HOST[:PORT] (https_proxy, no_proxy)", 0, 0, NULL},
 
 	{"The server", "cacert", 0, OPTION_TEXT, SETTING(bridge.tunnel.tls.cacert), "FILE",
@@ -68,9 +73,9 @@ static const struct option_spec option_table[] = {
 
 static const struct program program = {
 	.name = "wispsocks",
-	.synopsis = "[options] URL",
+	.synopsis = "[options] [URL]",
 	.purpose = "Lets programs that speak SOCKS5 reach the network through a Wisp server.",
-	.operands = "URL is the server's: ws://host[:port]/path/ or wss://host[:port]/path/",
+	.operands = "URL is the server's: ws://host[:port]/path/ or wss://host[:port]/path/; --server names more",
 	.options = option_table,
 };
 
@@ -78,6 +83,19 @@ static void
 stop(void *arg)
 {
 	event_base_loopbreak(arg);
+}
+
+static bool
+add_server(struct tunnel_options *tunnel, const char *text)
+{
+	const char *wrong = url_parse(text, &tunnel->servers[tunnel->server_count]);
+
+	if (wrong != NULL) {
+		options_complain(&program, "'%s': %s", text, wrong);
+		return false;
+	}
+	tunnel->server_count++;
+	return true;
 }
 
 /* What is wrong with a header is said without its value, which may be a secret. */
@@ -102,13 +120,13 @@ check(struct settings *settings, const char *url_text)
 	const char *wrong;
 
 	log_set_level(LOG_LEVEL_INFO + settings->verbosity);
-	if (url_text == NULL) {
-		options_complain(&program, "the server's URL is missing");
+	if (url_text != NULL && !add_server(&settings->bridge.tunnel, url_text))
 		return false;
-	}
-	wrong = url_parse(url_text, &settings->bridge.tunnel.url);
-	if (wrong != NULL) {
-		options_complain(&program, "'%s': %s", url_text, wrong);
+	for (size_t i = 0; i < settings->servers.count; i++)
+		if (!add_server(&settings->bridge.tunnel, settings->servers.items[i]))
+			return false;
+	if (settings->bridge.tunnel.server_count == 0) {
+		options_complain(&program, "the server's URL is missing");
 		return false;
 	}
 	wrong = proxy_settings_init(&settings->bridge.tunnel.proxies, settings->proxy);
@@ -128,9 +146,9 @@ check(struct settings *settings, const char *url_text)
 		log_warning("only %zu programs at once: the limit of open files (ulimit -n) is %zu",
 			settings->bridge.max_clients, descriptors);
 	}
-	if (settings->bridge.tunnel.tls.insecure)
+	for (size_t i = 0; i < settings->bridge.tunnel.server_count && settings->bridge.tunnel.tls.insecure; i++)
 		log_warning("--insecure: whoever answers at %s is taken for the server",
-			settings->bridge.tunnel.url.authority);
+			settings->bridge.tunnel.servers[i].authority);
 	return true;
 }
 
@@ -163,7 +181,7 @@ main(int argc, char **argv)
 	struct settings settings = {
 		.bridge =
 			{
-				.tunnel = {.ping_interval_ms = 30000},
+				.tunnel = {.ping_interval_ms = 30000, .return_ms = 300000},
 				.connect_timeout_ms = 10000,
 				.stall_timeout_ms = 30000,
 				.max_clients = 4096,

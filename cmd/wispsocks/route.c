@@ -1,6 +1,6 @@
 #include "route.h"
 
-#include <stddef.h>
+#include <string.h>
 
 #include "log.h"
 
@@ -14,12 +14,66 @@ aim(struct route *route, const struct url *url)
 	route->addresses.count = route->next_address = 0;
 }
 
-void
-route_begin(struct route *route, const struct url *server)
+static void
+begin_server(struct route *route, const struct url *server, uint64_t now_ms)
 {
 	route->server = server;
 	route->redirect_count = 0;
+	if (server == route->servers)
+		route->first_tried_ms = now_ms;
 	aim(route, server);
+}
+
+void
+route_init(struct route *route, const struct url *servers, size_t server_count, uint64_t return_ms,
+	const struct proxy_settings *proxies)
+{
+	memset(route, 0, sizeof *route);
+	route->servers = route->server = servers;
+	route->server_count = server_count;
+	route->return_ms = return_ms;
+	route->proxies = proxies;
+}
+
+void
+route_begin(struct route *route, uint64_t now_ms)
+{
+	const bool failed = route->tried_count == route->server_count;
+	const bool is_due = route->return_ms != 0 && now_ms >= route->first_tried_ms + route->return_ms;
+
+	route->tried_count = route->lasting_count = 0;
+	begin_server(route, failed || is_due ? route->servers : route->server, now_ms);
+}
+
+bool
+route_next_server(struct route *route, enum failure_kind kind, uint64_t now_ms)
+{
+	const size_t next = (size_t)(route->server - route->servers + 1) % route->server_count;
+
+	if (kind > FAILURE_PASSING)
+		route->lasting_count++;
+	if (++route->tried_count == route->server_count)
+		return false;
+	begin_server(route, &route->servers[next], now_ms);
+	return true;
+}
+
+bool
+route_has_more_servers(const struct route *route)
+{
+	return route->tried_count + 1 < route->server_count;
+}
+
+bool
+route_is_hopeless(const struct route *route)
+{
+	return route->lasting_count == route->server_count;
+}
+
+uint64_t
+route_return_ms(const struct route *route)
+{
+	return route->server != route->servers && route->return_ms != 0 ? route->first_tried_ms + route->return_ms : 0;
 }
 
 bool

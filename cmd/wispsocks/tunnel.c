@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include <event2/event_struct.h>
-#include <openssl/rand.h>
 
+#include "backoff.h"
 #include "clock.h"
 #include "connection.h"
 #include "failure.h"
@@ -19,8 +19,10 @@
 #define ATTEMPT_MS 10000
 /* For TCP to be established with an address, when there are others to try. */
 #define ADDRESS_MS 1000
-#define DELAY_MIN_MS 500
-#define DELAY_MAX_MS 30000
+/* The same for the last address of a server when there are other servers to try. */
+#define SERVER_MS 3000
+/* When it is time to go back to the first server, but there are streams, how often to look whether they are gone. */
+#define RETURN_CHECK_MS 1000
 /* When programs wait for the tunnel, attempts are this close at the closest. */
 #define HURRY_MS 2000
 /* A connection that lasted this long was a good one: the next delay is the shortest again. */
@@ -53,7 +55,7 @@ struct tunnel {
 
 	struct route route;
 	struct resolver_query *query;
-	bool hasty; /* the limit is ADDRESS_MS, until TCP stands */
+	bool hasty; /* the limit is for TCP alone */
 	struct connection connection;
 	char host_header[HEADER_HOST_SIZE]; /* "" for the URL's */
 	struct event attempt_timer;         /* WAITING: the next attempt; otherwise: the end of this one */
@@ -61,7 +63,8 @@ struct tunnel {
 	struct event run_event;  /* there is something to send or to read */
 	struct event held_timer; /* the session's deadline */
 	struct event ping_timer;
-	uint64_t delay_ms;
+	struct event return_timer; /* to the first server */
+	struct backoff backoff;
 	uint64_t attempted_ms;    /* the last one */
 	uint64_t next_attempt_ms; /* WAITING */
 	uint64_t up_ms;
@@ -74,9 +77,9 @@ struct tunnel {
 };
 
 static void begin_attempt(struct tunnel *tunnel);
+static void go(struct tunnel *tunnel);
 static void try_address(struct tunnel *tunnel);
 static void follow_redirect(struct tunnel *tunnel);
-static void run(struct tunnel *tunnel);
 
 /* ---- failures ---- */
 
@@ -91,6 +94,7 @@ disconnect(struct tunnel *tunnel)
 	evtimer_del(&tunnel->run_event);
 	evtimer_del(&tunnel->held_timer);
 	evtimer_del(&tunnel->ping_timer);
+	evtimer_del(&tunnel->return_timer);
 	connection_close(&tunnel->connection);
 	if (tunnel->query != NULL)
 		resolver_cancel(tunnel->query);
@@ -99,26 +103,29 @@ disconnect(struct tunnel *tunnel)
 	wisp_session_free(session);
 }
 
-/* A little more or less than the delay, so that the clients of a server that comes back do not come all at once. */
-static uint64_t
-with_jitter(uint64_t delay_ms)
+/* A connection that stood for long does not add to the failures before it. */
+static void
+note_end(struct tunnel *tunnel)
 {
-	uint16_t random = 0;
+	if (clock_now_ms() - tunnel->up_ms >= STOOD_MS)
+		backoff_reset(&tunnel->backoff);
+}
 
-	RAND_bytes((unsigned char *)&random, sizeof random);
-	return delay_ms - delay_ms / 8 + delay_ms / 4 * random / UINT16_MAX;
+static void
+log_failure(const struct tunnel *tunnel, const struct url *server, bool was_up, uint64_t delay_ms)
+{
+	log_info("%s %s: %s; next try in %.1f s", was_up ? "disconnected from" : "cannot connect to", server->text,
+		tunnel->failure.reason, (double)delay_ms / 1000);
 }
 
 static void
 wait_for_next_attempt(struct tunnel *tunnel, bool was_up)
 {
-	const uint64_t delay_ms = with_jitter(tunnel->delay_ms);
+	const uint64_t delay_ms = backoff_next_ms(&tunnel->backoff);
 	const struct timeval tv = clock_timeval(delay_ms);
 
-	log_info("%s %s: %s; next try in %.1f s", was_up ? "disconnected from" : "cannot connect to",
-		tunnel->options->url.text, tunnel->failure.reason, (double)delay_ms / 1000);
+	log_failure(tunnel, tunnel->route.server, was_up, delay_ms);
 	tunnel->state = TUNNEL_WAITING;
-	tunnel->delay_ms = tunnel->delay_ms * 2 < DELAY_MAX_MS ? tunnel->delay_ms * 2 : DELAY_MAX_MS;
 	tunnel->next_attempt_ms = clock_now_ms() + delay_ms;
 	evtimer_add(&tunnel->attempt_timer, &tv);
 }
@@ -129,11 +136,12 @@ on_failure(struct tunnel *tunnel)
 {
 	const bool was_up = tunnel->state == TUNNEL_UP;
 	const bool connecting = tunnel->state == TUNNEL_CONNECTING;
+	const struct url *server = tunnel->route.server;
 
-	if (was_up && clock_now_ms() - tunnel->up_ms >= STOOD_MS)
-		tunnel->delay_ms = DELAY_MIN_MS;
 	tunnel->state = TUNNEL_WAITING;
 	disconnect(tunnel);
+	if (was_up)
+		note_end(tunnel);
 	if (connecting) {
 		route_address_failed(&tunnel->route, &tunnel->failure);
 		if (tunnel->failure.kind != FAILURE_ANSWERED && route_has_more_addresses(&tunnel->route)) {
@@ -142,9 +150,14 @@ on_failure(struct tunnel *tunnel)
 		}
 		tunnel->failure = tunnel->route.worst;
 	}
-	if (tunnel->failure.kind > FAILURE_PASSING && !tunnel->ever_up) {
+	if (!was_up && route_next_server(&tunnel->route, tunnel->failure.kind, clock_now_ms())) {
+		log_failure(tunnel, server, false, 0);
+		go(tunnel);
+		return;
+	}
+	if (!was_up && !tunnel->ever_up && route_is_hopeless(&tunnel->route)) {
 		tunnel->state = TUNNEL_STOPPED;
-		log_error("%s: %s", tunnel->options->url.text, tunnel->failure.reason);
+		log_error("%s: %s", server->text, tunnel->failure.reason);
 		tunnel->callbacks->hopeless(tunnel->arg);
 		return;
 	}
@@ -222,7 +235,15 @@ send_pending(struct tunnel *tunnel)
 	set_held_timer(tunnel);
 }
 
-/* The server has agreed to the upgrade. */
+/* Tell the server that we go. */
+static void
+take_leave(struct tunnel *tunnel)
+{
+	wisp_session_shutdown(tunnel->session, WISP_WS_GOING_AWAY);
+	send_pending(tunnel);
+}
+
+/* The server has agreed to the upgrade. What the user gave for it is only for where route_is_own_origin() says so. */
 static void
 start_session(struct tunnel *tunnel)
 {
@@ -257,8 +278,10 @@ advance(struct tunnel *tunnel)
 
 /* Everything that can be done now. All events end here. */
 static void
-run(struct tunnel *tunnel)
+run(void *arg)
 {
+	struct tunnel *tunnel = arg;
+
 	if (tunnel->state == TUNNEL_CONNECTING && tunnel->failure.kind == FAILURE_NONE)
 		advance(tunnel);
 	if (tunnel->session != NULL && tunnel->connection.wsi != NULL && tunnel->failure.kind == FAILURE_NONE)
@@ -268,12 +291,6 @@ run(struct tunnel *tunnel)
 		send_pending(tunnel);
 	if (tunnel->failure.kind != FAILURE_NONE)
 		on_failure(tunnel);
-}
-
-static void
-on_connection_event(void *arg)
-{
-	run(arg);
 }
 
 /* ---- timers ---- */
@@ -341,6 +358,41 @@ on_ping_timer(evutil_socket_t fd, short what, void *arg)
 	wisp_session_ping(tunnel->session);
 }
 
+/* Look whether to go back to the first server: when it is time, but not before `delay_ms` from now. */
+static void
+set_return_timer(struct tunnel *tunnel, uint64_t delay_ms)
+{
+	const uint64_t return_ms = route_return_ms(&tunnel->route);
+	const uint64_t now_ms = clock_now_ms();
+	struct timeval tv;
+
+	if (return_ms == 0)
+		return;
+	if (return_ms > now_ms + delay_ms)
+		delay_ms = return_ms - now_ms;
+	tv = clock_timeval(delay_ms);
+	evtimer_add(&tunnel->return_timer, &tv);
+}
+
+/* Streams are not cut for it. */
+static void
+on_return_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct tunnel *tunnel = arg;
+
+	(void)fd, (void)what;
+	if (wisp_session_stream_count(tunnel->session) > 0) {
+		set_return_timer(tunnel, RETURN_CHECK_MS);
+		return;
+	}
+	failure_set(&tunnel->failure, FAILURE_PASSING, "going back to the first server");
+	log_failure(tunnel, tunnel->route.server, true, 0);
+	take_leave(tunnel);
+	disconnect(tunnel);
+	note_end(tunnel);
+	begin_attempt(tunnel);
+}
+
 /* ---- the session ---- */
 
 static void
@@ -356,12 +408,13 @@ on_ready(void *arg)
 	evtimer_del(&tunnel->tick_timer);
 	if (tunnel->options->ping_interval_ms > 0)
 		event_add(&tunnel->ping_timer, &tv);
-	log_info("connected to %s (wisp v%u, %s%s%s%s%s)", tunnel->options->url.text,
+	log_info("connected to %s (wisp v%u, %s%s%s%s%s)", tunnel->route.server->text,
 		wisp_session_version(tunnel->session), connection_tls_version(&tunnel->connection),
 		tunnel->route.proxy != NULL ? ", through " : "",
 		tunnel->route.proxy != NULL ? tunnel->route.proxy->name : "",
 		tunnel->route.redirect_count > 0 ? ", redirected to " : "",
 		tunnel->route.redirect_count > 0 ? tunnel->route.url.text : "");
+	set_return_timer(tunnel, 0);
 	tunnel->callbacks->up(tunnel->arg);
 }
 
@@ -390,11 +443,12 @@ try_address(struct tunnel *tunnel)
 		.address = route_next_address(&tunnel->route),
 		.offers_v2 = tunnel->options->versions != WISP_VERSION_1,
 	};
+	const bool more_addresses = route_has_more_addresses(&tunnel->route);
 
-	tunnel->hasty = route_has_more_addresses(&tunnel->route);
+	tunnel->hasty = more_addresses || route_has_more_servers(&tunnel->route);
 	tunnel->state = TUNNEL_CONNECTING;
 	failure_clear(&tunnel->failure);
-	set_limit(tunnel, tunnel->hasty ? ADDRESS_MS : ATTEMPT_MS);
+	set_limit(tunnel, more_addresses ? ADDRESS_MS : tunnel->hasty ? SERVER_MS : ATTEMPT_MS);
 	evtimer_add(&tunnel->tick_timer, &tick);
 	connection_start(&tunnel->connection, &request);
 	/* The rest happens outside of the caller, which may be on its way out of a failure. */
@@ -443,7 +497,7 @@ static void
 begin_attempt(struct tunnel *tunnel)
 {
 	tunnel->attempted_ms = clock_now_ms();
-	route_begin(&tunnel->route, &tunnel->options->url);
+	route_begin(&tunnel->route, tunnel->attempted_ms);
 	go(tunnel);
 }
 
@@ -498,7 +552,7 @@ tunnel_new(struct event_base *base, const struct tunnel_options *options, const 
 	void *arg)
 {
 	static const struct connection_callbacks connection_callbacks = {
-		.event = on_connection_event,
+		.event = run,
 		.received = on_received,
 	};
 	struct tunnel *tunnel = calloc(1, sizeof *tunnel);
@@ -513,13 +567,14 @@ tunnel_new(struct event_base *base, const struct tunnel_options *options, const 
 	tunnel->session_callbacks = callbacks->streams;
 	tunnel->session_callbacks.ready = on_ready;
 	tunnel->session_callbacks.wake = on_wake;
-	tunnel->delay_ms = DELAY_MIN_MS;
+	backoff_reset(&tunnel->backoff);
 	evtimer_assign(&tunnel->attempt_timer, base, on_attempt_timer, tunnel);
 	evtimer_assign(&tunnel->tick_timer, base, on_tick, tunnel);
 	evtimer_assign(&tunnel->run_event, base, on_run, tunnel);
 	evtimer_assign(&tunnel->held_timer, base, on_run, tunnel);
 	event_assign(&tunnel->ping_timer, base, -1, EV_PERSIST, on_ping_timer, tunnel);
-	tunnel->route.proxies = &options->proxies;
+	evtimer_assign(&tunnel->return_timer, base, on_return_timer, tunnel);
+	route_init(&tunnel->route, options->servers, options->server_count, options->return_ms, &options->proxies);
 	headers_host(&options->headers, tunnel->host_header);
 	tunnel->resolver = resolver_new(base);
 	good = connection_init(
@@ -537,10 +592,8 @@ tunnel_free(struct tunnel *tunnel)
 {
 	if (tunnel == NULL)
 		return;
-	if (tunnel_session(tunnel) != NULL) {
-		wisp_session_shutdown(tunnel->session, WISP_WS_GOING_AWAY);
-		send_pending(tunnel);
-	}
+	if (tunnel_session(tunnel) != NULL)
+		take_leave(tunnel);
 	tunnel->state = TUNNEL_STOPPED;
 	disconnect(tunnel);
 	connection_free(&tunnel->connection);

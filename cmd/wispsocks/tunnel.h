@@ -1,5 +1,5 @@
 /*
- * The tunnel to the Wisp server: connected, watched, and connected again when it is lost. A connection carries it, and
+ * The tunnel to a Wisp server: connected, watched, and connected again when it is lost. A connection carries it, and
  * a session speaks Wisp through that.
  */
 #ifndef TUNNEL_H
@@ -19,8 +19,13 @@
 
 struct tunnel;
 
+/* The one without an option, and as many with it as a list may have. */
+#define TUNNEL_SERVERS_MAX (OPTION_LIST_MAX + 1)
+
 struct tunnel_options {
-	struct url url;
+	struct url servers[TUNNEL_SERVERS_MAX]; /* in the order in which they are preferred */
+	size_t server_count;
+	uint64_t return_ms; /* see route.h */
 	enum wisp_versions versions;
 	struct option_list headers; /* more lines for the upgrade request */
 	struct proxy_settings proxies;

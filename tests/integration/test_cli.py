@@ -24,7 +24,7 @@ from wispservers import Wispd
 OPTIONS = {
     "wispsocks": ["--listen", "--cacert", "--insecure", "--wisp", "--connect-timeout",
                   "--idle-timeout", "--stall-timeout", "--ping-interval", "--max-clients",
-                  "--buffer-limit", "--header", "-H", "--proxy", "--cert", "--cert-key", "-l", "-v", "-q", "--help", "--version"],
+                  "--buffer-limit", "--header", "-H", "--server", "--return-after", "--proxy", "--cert", "--cert-key", "-l", "-v", "-q", "--help", "--version"],
     "wispd": ["--listen", "--cert", "--cert-key", "--path", "--allow-loopback", "--allow-private",
               "--wisp", "--buffer", "-l", "-v", "-q", "--help", "--version"],
 }

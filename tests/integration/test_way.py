@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import socket
 import ssl
 from contextlib import suppress
@@ -12,13 +13,15 @@ from urllib.parse import quote
 
 import pytest
 
+import packets
+import socks
 from bridge import Bridge
 from certs import Authority, Certificate
 from conftest import Start
 from fakeserver import FakeServer
 from hosts import dead, two_sockets, with_two_addresses
 from origin import Origin, payload_sha256, sha256
-from procs import GUARD, in_background, refusing_port, rest
+from procs import GUARD, Program, in_background, refusing_port, rest, wait_until
 from proxies import FakeProxy, Tinyproxy
 from test_cli import URL, check_failure, check_usage_error
 from wispservers import Nginx, Wispd
@@ -681,3 +684,148 @@ def test_proxy_password_is_not_repeated_in_an_error() -> None:
     for wrong in ("socks5://user:s3cret@127.0.0.1", "http://user:s3cret@", "user:s3cret@[",
                   "http://user:s3cret%@127.0.0.1"):
         assert "s3cret" not in check_usage_error("wispsocks", "--proxy", wrong, URL)
+
+
+# Several servers
+
+
+def check_order(bridge: Bridge, *expected: tuple[str, bool]) -> None:
+    """The failures in the log: of which URL, and whether there is a pause before the next try."""
+    pattern = r"^(?:disconnected from|cannot connect to) (\S+): .*; next try in (\S+) s$"
+
+    def failures() -> list[tuple[str, bool]]:
+        found = (re.search(pattern, line) for line in list(bridge.lines))
+        return [(match[1], float(match[2]) > 0) for match in found if match]
+
+    wait_until(lambda: len(failures()) >= len(expected), f"{len(expected)} failures in the log")
+    assert failures()[:len(expected)] == list(expected)
+
+
+def test_next_server(fake: FakeServer, wispsocks: Callable[..., Bridge]) -> None:
+    """It is tried at once, with all that the user gave for servers."""
+    with refusing_port() as port:
+        bridge = wispsocks(f"ws://127.0.0.1:{port}/", "--server", fake.url, "-H", "X-Token: 1")
+        server = fake.accept()
+        assert server.headers["x-token"] == "1"
+        server.open()
+        bridge.wait_log(f"^connected to {fake.url} ")
+        check_order(bridge, (f"ws://127.0.0.1:{port}/", False))
+
+
+def test_servers_without_an_argument(fake: FakeServer) -> None:
+    with refusing_port() as port, Program("wispsocks", "--listen", "127.0.0.1:0", "--server",
+                                          f"ws://127.0.0.1:{port}/", "--server",
+                                          fake.url) as bridge:
+        fake.accept_open()
+        bridge.wait_log(f"^connected to {fake.url} ")
+
+
+def test_round_without_success(start: Start, wispsocks: Callable[..., Bridge]) -> None:
+    """All are tried in their order, then there is a pause."""
+    fakes = [start(FakeServer()) for _ in range(3)]
+    first, second, third = (fake.url for fake in fakes)
+    bridge = wispsocks(first, "--server", second, "--server", third)
+    for _ in range(2):
+        for fake in fakes:
+            fake.accept().answer("503 Service Unavailable")
+    check_order(bridge, *[(first, False), (second, False), (third, True)] * 2)
+
+
+@pytest.mark.parametrize("failure", ["no Wisp", "redirect", "unknown host"])
+def test_next_server_whatever_the_failure(start: Start, fake: FakeServer, failure: str,
+                                          wispsocks: Callable[..., Bridge]) -> None:
+    bad = start(FakeServer())
+    url = "ws://no-such-host.invalid/" if failure == "unknown host" else bad.url
+    bridge = wispsocks(url, "--server", fake.url)
+    if failure == "no Wisp":
+        bad.accept().upgrade(behind=b"\xff" * 100)
+    elif failure == "redirect":
+        bad.accept().answer("302 Found", "Location: https://127.0.0.1/")
+    fake.accept_open()
+    bridge.wait_log(f"^connected to {fake.url} ")
+
+
+def test_hopeless_is_what_all_servers_are(start: Start, wispsocks: Callable[..., Bridge]) -> None:
+    """As long as one may come back, the program goes on."""
+    fakes = [start(FakeServer()), start(FakeServer())]
+    bridge = wispsocks(fakes[0].url, "--server", fakes[1].url)
+    fakes[0].accept().answer("404 Not Found")
+    fakes[1].accept().answer("503 Service Unavailable")
+    fakes[0].accept().answer("503 Service Unavailable")
+    fakes[1].accept().answer("404 Not Found")
+    for fake in fakes:
+        fake.accept().answer("404 Not Found")
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(rf"^error: {fakes[1].url}: .*404")
+
+
+def test_server_in_use_comes_first_for_a_while(start: Start, fake: FakeServer,
+                                               wispsocks: Callable[..., Bridge]) -> None:
+    """After a loss, the first one is not bothered again at once."""
+    first = start(FakeServer())
+    bridge = wispsocks(first.url, "--server", fake.url)
+    first.accept().answer("503 Service Unavailable")
+    for _ in range(3):
+        server = fake.accept_open()
+        before = bridge.mark()
+        server.close()
+        bridge.wait_log(f"^disconnected from {fake.url}: ", since=before)
+    fake.accept().answer("503 Service Unavailable")
+    first.accept_open()
+    bridge.wait_log(f"^connected to {first.url} ")
+
+
+def test_first_server_is_preferred_later(start: Start, fake: FakeServer,
+                                         wispsocks: Callable[..., Bridge]) -> None:
+    """After a loss that comes later than that while."""
+    first = start(FakeServer())
+    bridge = wispsocks(first.url, "--server", fake.url, "--return-after", "0.5")
+    first.accept().answer("503 Service Unavailable")
+    server = fake.accept_open()
+    bridge.dial("example.test", 80)  # with a stream, it does not go by itself
+    server.recv_connect()
+    rest(1)
+    server.close()
+    first.accept_open()
+    bridge.wait_log(f"^connected to {first.url} ")
+
+
+def test_tunnel_moves_back_when_idle(start: Start, fake: FakeServer,
+                                     wispsocks: Callable[..., Bridge]) -> None:
+    first = start(FakeServer())
+    bridge = wispsocks(first.url, "--server", fake.url, "--return-after", "0.2")
+    first.accept().answer("503 Service Unavailable")
+    server = fake.accept_open()
+    bridge.wait_log(f"^disconnected from {fake.url}: going back to the first server; "
+                    r"next try in 0\.0 s$")
+    assert server.recv_end() == 1001
+    first.accept().answer("503 Service Unavailable")  # it is not back yet
+    server = fake.accept_open()
+    assert server.recv_end() == 1001
+    server = first.accept_open()
+    bridge.wait_log(f"^connected to {first.url} ")
+    rest(0.5)
+    bridge.dial("example.test", 80)  # and there it stays
+    server.recv_connect()
+
+
+def test_tunnel_does_not_move_under_streams(start: Start, fake: FakeServer,
+                                            wispsocks: Callable[..., Bridge]) -> None:
+    first = start(FakeServer())
+    bridge = wispsocks(first.url, "--server", fake.url, "--return-after", "0.2")
+    first.accept().answer("503 Service Unavailable")
+    server = fake.accept_open()
+    program = bridge.dial("example.test", 80)
+    stream = server.recv_connect().stream
+    rest(2)
+    server.send(packets.data(stream, b"still here"))
+    assert socks.recv_exactly(program, 10) == b"still here"
+    assert not bridge.find_log("going back")
+    server.send(packets.close(stream, packets.VOLUNTARY))
+    first.accept_open()
+    bridge.wait_log(f"^connected to {first.url} ")
+
+
+def test_wrong_url_of_another_server() -> None:
+    assert "http://127.0.0.1/" in check_usage_error("wispsocks", URL, "--server",
+                                                    "http://127.0.0.1/")
