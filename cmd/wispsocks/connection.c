@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <netdb.h>
 #include <sys/socket.h>
@@ -27,7 +28,11 @@ static int
 append_headers(struct connection *connection, unsigned char **p, size_t room)
 {
 	const struct option_list *more = connection->request.headers;
-	int n = snprintf((char *)*p, room,
+	int n;
+
+	if (connection->state < CONNECTION_UPGRADE)
+		return -1; /* the proxy is not to read it */
+	n = snprintf((char *)*p, room,
 		"Upgrade: websocket\r\n"
 		"Connection: Upgrade\r\n"
 		"Sec-WebSocket-Key: %s\r\n"
@@ -225,7 +230,11 @@ check_socket(struct connection *connection)
 
 	if (connection->fd < 0 || getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error == 0)
 		return true;
-	failure_set(connection->failure, FAILURE_PASSING, "%s", strerror(error));
+	if (connection->request.proxy != NULL)
+		failure_set(connection->failure, FAILURE_PASSING, "the proxy %s: %s", connection->request.proxy->name,
+			strerror(error));
+	else
+		failure_set(connection->failure, FAILURE_PASSING, "%s", strerror(error));
 	return false;
 }
 
@@ -279,7 +288,15 @@ pump(struct connection *connection)
 void
 connection_advance(struct connection *connection)
 {
-	if (connection->state == CONNECTION_TCP && is_established(connection))
+	const struct connection_request *request = &connection->request;
+
+	if (connection->state == CONNECTION_TCP && is_established(connection)) {
+		connection->state = request->proxy != NULL ? CONNECTION_PROXY : CONNECTION_UPGRADE;
+		if (request->proxy != NULL)
+			proxy_handshake_begin(&connection->proxy_handshake, request->proxy, request->url);
+	}
+	if (connection->state == CONNECTION_PROXY &&
+		proxy_handshake_advance(&connection->proxy_handshake, connection->fd, connection->failure))
 		connection->state = CONNECTION_UPGRADE;
 	if (connection->state == CONNECTION_UPGRADE) {
 		pump(connection);
@@ -288,9 +305,26 @@ connection_advance(struct connection *connection)
 }
 
 void
+connection_is_late(struct connection *connection)
+{
+	char address[ADDRESS_TEXT_SIZE];
+
+	address_format((const struct sockaddr *)&connection->request.address->storage, address);
+	if (connection->state == CONNECTION_PROXY)
+		failure_set(connection->failure, FAILURE_PASSING, "no answer from the proxy %s; check --proxy",
+			connection->request.proxy->name);
+	else if (connection->state == CONNECTION_TCP)
+		failure_set(connection->failure, FAILURE_PASSING,
+			"no answer from %s: it is down, or a firewall drops us", address);
+	else
+		failure_set(connection->failure, FAILURE_PASSING,
+			"no answer from the server; check the port, and whether it is ws or wss");
+}
+
+void
 connection_flush(struct connection *connection)
 {
-	if (lws_partial_buffered(connection->wsi))
+	if (connection->wsi != NULL && lws_partial_buffered(connection->wsi))
 		pump(connection);
 }
 
@@ -315,6 +349,18 @@ connection_tls_version(const struct connection *connection)
 
 /* ---- life ---- */
 
+/* Why a connection cannot even begin: most likely there is no route, which a datagram socket finds out, too. */
+static int
+connect_error(const struct sockaddr *sa, socklen_t size)
+{
+	const int fd = socket(sa->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	const int error = fd < 0 || connect(fd, sa, size) != 0 ? errno : ENOMEM;
+
+	if (fd >= 0)
+		close(fd);
+	return error;
+}
+
 void
 connection_start(struct connection *connection, const struct connection_request *request)
 {
@@ -324,7 +370,7 @@ connection_start(struct connection *connection, const struct connection_request 
 	struct lws_client_connect_info info = {
 		.context = connection->context,
 		.address = host,
-		.port = request->url->port,
+		.port = request->proxy != NULL ? request->proxy->port : request->url->port,
 		.path = request->url->path,
 		.host = request->host,
 		.method = "GET",
@@ -346,7 +392,7 @@ connection_start(struct connection *connection, const struct connection_request 
 		return;
 	}
 	if (lws_client_connect_via_info(&info) == NULL)
-		judge_connection_error(connection, "out of memory");
+		failure_set(connection->failure, FAILURE_PASSING, "%s", strerror(connect_error(sa, address->size)));
 	watch(connection);
 }
 

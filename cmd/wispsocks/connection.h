@@ -1,6 +1,7 @@
 /*
  * One connection to a Wisp server. libwebsockets makes it, as an HTTP client that asks for the upgrade: TCP, TLS, the
- * request and its answer. From then on it carries bytes. The tunnel owns it, and uses it again for the next one.
+ * request and its answer. Where a proxy stands between, it is not served until the way through that is open. From then
+ * on it carries bytes. The tunnel owns it, and uses it again for the next one.
  */
 #ifndef CONNECTION_H
 #define CONNECTION_H
@@ -17,6 +18,7 @@
 
 #include "answer.h"
 #include "failure.h"
+#include "proxy_handshake.h"
 #include "tls.h"
 #include "url.h"
 
@@ -25,7 +27,8 @@ struct option_list;
 
 enum connection_state {
 	CONNECTION_NONE,
-	CONNECTION_TCP,     /* being established */
+	CONNECTION_TCP,     /* being established, to the server or its proxy */
+	CONNECTION_PROXY,   /* asked for the way to the server */
 	CONNECTION_UPGRADE, /* TLS, the request and its answer */
 	CONNECTION_OPEN,    /* the server has answered 101 */
 	CONNECTION_REDIRECTED,
@@ -34,7 +37,8 @@ enum connection_state {
 /* Where to, and what to ask for. All that it points to must stay until the connection is closed. */
 struct connection_request {
 	const struct url *url;
-	const struct address *address;     /* one of the host's */
+	const struct proxy *proxy;         /* NULL for none */
+	const struct address *address;     /* one of the proxy's, if there is one, or else of the host's */
 	const char *host;                  /* as the Host header wants it */
 	const struct option_list *headers; /* more lines for the request; NULL for none */
 	bool presents;                     /* our certificate, if the server wants one */
@@ -60,6 +64,7 @@ struct connection {
 	enum connection_state state;
 	struct lws *wsi; /* NULL when there is none, or no longer */
 	char key[WISP_UPGRADE_KEY_SIZE];
+	struct proxy_handshake proxy_handshake;
 	struct answer answer;    /* REDIRECTED */
 	unsigned callback_count; /* of libwebsockets, to see whether it still has something to do */
 	int fd;                  /* that `fd_event` watches, or -1 */
@@ -85,6 +90,9 @@ void connection_start(struct connection *connection, const struct connection_req
 
 /* Do what can be done now towards CONNECTION_OPEN, or a redirect. */
 void connection_advance(struct connection *connection);
+
+/* It took too long: set the failure. */
+void connection_is_late(struct connection *connection);
 
 /* Read once from an open connection. Returns whether something came. */
 bool connection_read(struct connection *connection);

@@ -26,6 +26,7 @@ struct settings {
 	struct bridge_options bridge;
 	struct option_list servers;
 	struct option_list listen;
+	const char *proxy;
 	bool open_to_all;
 	bool no_udp;
 	int versions; /* the position in "auto|1|2" */
@@ -57,8 +58,14 @@ static const struct option_spec option_table[] = {
 	{NULL, "stall-timeout", 0, OPTION_SECONDS, SETTING(bridge.stall_timeout_ms), "SECONDS",
 		"close a stream whose program takes no data while others wait (30)", 1, HOUR_MS, NULL},
 
-	{"The server", "server", 0, OPTION_LIST, SETTING(servers), "URL", "the same as the argument URL", 0, 0, NULL},
-	{NULL, "cacert", 0, OPTION_TEXT, SETTING(bridge.tunnel.tls.cacert), "FILE",
+	{"The way to the server", "server", 0, OPTION_LIST, SETTING(servers), "URL",
+		"another one, for when those before it fail; repeatable", 0, 0, NULL},
+	{NULL, "return-after", 0, OPTION_SECONDS, SETTING(bridge.tunnel.return_ms), "SECONDS",
+		"go back to the first server, without streams to cut; 0 is never (300)", 0, YEAR_MS, NULL},
+	{NULL, "proxy", 0, OPTION_TEXT, SETTING(proxy), "URL",
+		"http://[USER:PASSWORD@]HOST[:PORT] (https_proxy, no_proxy)", 0, 0, NULL},
+
+	{"The server", "cacert", 0, OPTION_TEXT, SETTING(bridge.tunnel.tls.cacert), "FILE",
 		"trust these certificates instead of the system's", 0, 0, NULL},
 	{NULL, "cert", 0, OPTION_TEXT, SETTING(bridge.tunnel.tls.cert), "FILE",
 		"show the server this certificate, and those that vouch for it", 0, 0, NULL},
@@ -105,9 +112,9 @@ check_value(const struct option_spec *option, const char *text)
 
 static const struct program program = {
 	.name = "wispsocks",
-	.synopsis = "[options] URL",
+	.synopsis = "[options] [URL]",
 	.purpose = "Lets programs that speak SOCKS5 reach the network through a Wisp server.",
-	.operands = "URL is the server's: ws://host[:port]/path/ or wss://host[:port]/path/",
+	.operands = "URL is the server's: ws://host[:port]/path/ or wss://host[:port]/path/; --server names more",
 	.operand_option = "server",
 	.options = option_table,
 	.check = check_value,
@@ -171,12 +178,21 @@ check(struct settings *settings)
 	static const enum wisp_versions versions[] = {WISP_VERSION_AUTO, WISP_VERSION_1, WISP_VERSION_2};
 	const size_t descriptors = raise_descriptor_limit();
 
-	if (settings->servers.count != 1) {
-		options_complain(&program,
-			settings->servers.count == 0 ? "the server's URL is missing" : "there can be only one server");
+	struct tunnel_options *tunnel = &settings->bridge.tunnel;
+	const char *wrong;
+
+	log_set_level(LOG_LEVEL_INFO + settings->verbosity);
+	for (size_t i = 0; i < settings->servers.count; i++)
+		url_parse(settings->servers.items[i], &tunnel->servers[tunnel->server_count++]);
+	if (tunnel->server_count == 0) {
+		options_complain(&program, "the server's URL is missing");
 		return false;
 	}
-	url_parse(settings->servers.items[0], &settings->bridge.tunnel.url);
+	wrong = proxy_settings_init(&tunnel->proxies, settings->proxy);
+	if (wrong != NULL) {
+		options_complain(&program, "--proxy: %s", wrong);
+		return false;
+	}
 	if (settings->bridge.tunnel.tls.cert_key != NULL && settings->bridge.tunnel.tls.cert == NULL) {
 		options_complain(&program, "--cert-key is the key of a certificate: give --cert too");
 		return false;
@@ -187,15 +203,14 @@ check(struct settings *settings)
 	settings->bridge.tunnel.udp = !settings->no_udp;
 	if (!check_credentials(&settings->bridge.tunnel.credentials))
 		return false;
-	log_set_level(LOG_LEVEL_INFO + settings->verbosity);
 	if (settings->bridge.max_clients + OWN_DESCRIPTORS > descriptors) {
 		settings->bridge.max_clients = descriptors > 2 * OWN_DESCRIPTORS ? descriptors - OWN_DESCRIPTORS : 1;
 		log_warning("only %zu programs at once: the limit of open files (ulimit -n) is %zu",
 			settings->bridge.max_clients, descriptors);
 	}
-	if (settings->bridge.tunnel.tls.insecure)
+	for (size_t i = 0; i < settings->bridge.tunnel.server_count && settings->bridge.tunnel.tls.insecure; i++)
 		log_warning("--insecure: whoever answers at %s is taken for the server",
-			settings->bridge.tunnel.url.authority);
+			settings->bridge.tunnel.servers[i].authority);
 	return true;
 }
 
@@ -230,7 +245,7 @@ serve(const struct settings *settings)
 		log_error("cannot set up the event loop");
 		return EXIT_FAILURE;
 	}
-	notify_status("connecting to %s", settings->bridge.tunnel.url.authority);
+	notify_status("connecting to %s", settings->bridge.tunnel.servers[0].authority);
 	good = bridge_start(&bridge, base, &settings->bridge);
 	if (good) {
 		notify_ready();
@@ -254,7 +269,7 @@ main(int argc, char **argv)
 	struct settings settings = {
 		.bridge =
 			{
-				.tunnel = {.ping_interval_ms = 30000},
+				.tunnel = {.ping_interval_ms = 30000, .return_ms = 300000},
 				.connect_timeout_ms = 10000,
 				.stall_timeout_ms = 30000,
 				.udp_timeout_ms = 60000,
@@ -266,12 +281,12 @@ main(int argc, char **argv)
 
 	if (result != OPTIONS_RUN)
 		return result;
-	/* libwebsockets would use a proxy that these name, which may well be ourselves. */
+	if (!check(&settings))
+		return OPTIONS_WRONG;
+	/* libwebsockets would use these its own way. */
 	unsetenv("http_proxy");
 	unsetenv("socks_proxy");
 	wire_init_log();
-	if (!check(&settings))
-		return OPTIONS_WRONG;
 	if (!endpoints_find(&settings.bridge.endpoints, &settings.listen, "127.0.0.1:1080"))
 		return EXIT_FAILURE;
 	if (!check_exposure(&settings, settings.bridge.socks_auth != NULL))

@@ -1,23 +1,59 @@
 /*
- * The way to the server: where redirects have led, and what may be shown there. It decides what comes next; the tunnel
- * does it.
+ * The way to a server: which of them, through which proxy, where redirects have led, which address is tried, and what
+ * may be shown there. It decides what comes next; the tunnel does it.
  */
 #ifndef ROUTE_H
 #define ROUTE_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
+#include "addresses.h"
 #include "failure.h"
+#include "proxy.h"
 #include "url.h"
 
 struct route {
-	const struct url *server; /* as the user gave it */
-	struct url url;           /* where the way leads now */
+	const struct url *servers; /* as the user gave them */
+	size_t server_count;
+	uint64_t return_ms; /* after so long the first is preferred again; 0 for never */
+	const struct proxy_settings *proxies;
+
+	const struct url *server;  /* the one being tried, or in use */
+	size_t tried_count;        /* in this round, without success */
+	size_t lasting_count;      /* of these, how many can be hoped for no more */
+	uint64_t first_tried_ms;   /* the first server */
+	struct url url;            /* where the way leads now */
+	const struct proxy *proxy; /* through which; NULL for none */
 	unsigned redirect_count;
+	struct addresses addresses;
+	size_t next_address;
+	struct addresses worked; /* the last time, of any host */
+	struct failure worst;    /* of the addresses that have been tried */
 };
 
-/* Begin at the user's URL. */
-void route_begin(struct route *route, const struct url *server);
+void route_init(struct route *route, const struct url *servers, size_t server_count, uint64_t return_ms,
+	const struct proxy_settings *proxies);
+
+/*
+ * Begin a new round at a server's URL: the first server's after a round without success, or when it was not tried for a
+ * while, and otherwise that of the one that was in use.
+ */
+void route_begin(struct route *route, uint64_t now_ms);
+
+/* The server has failed. Returns whether there is another one to try in this round; the route then begins at its URL.
+ */
+bool route_next_server(struct route *route, enum failure_kind kind, uint64_t now_ms);
+
+/* Whether another server will be tried in this round if this one fails. */
+bool route_has_more_servers(const struct route *route);
+
+/* Whether all servers have failed in this round in a way that does not get better by waiting. */
+bool route_is_hopeless(const struct route *route);
+
+/* When to go back to the first server from the one in use; 0 for never. */
+uint64_t route_return_ms(const struct route *route);
 
 /*
  * The server redirects, with this status and Location, "" when there is none. Returns false, with the failure set, when
@@ -25,9 +61,28 @@ void route_begin(struct route *route, const struct url *server);
  */
 bool route_redirect(struct route *route, unsigned status, const char *location, struct failure *failure);
 
+/* The host to connect to, which is the proxy if there is one, and its port. */
+const char *route_host(const struct route *route);
+uint16_t route_port(const struct route *route);
+
+/* These are the addresses of that host. */
+void route_set_addresses(struct route *route, const struct evutil_addrinfo *found);
+
+/* The next address to try; NULL when there is none left. */
+const struct address *route_next_address(struct route *route);
+
+/* Whether there is yet another one behind the one being tried. */
+bool route_has_more_addresses(const struct route *route);
+
+/* The address being tried has failed. `worst` of the route is what to tell when there is none left. */
+void route_address_failed(struct route *route, const struct failure *failure);
+
+/* The address being tried has worked: it is the first to try the next time. */
+void route_remember_address(struct route *route);
+
 /*
- * Whether the way still leads to the origin of the user's URL (scheme, host and port). Only there go what the user gave
- * for the server: headers, the client certificate, credentials.
+ * Whether the way still leads to the origin of the URL that the user gave (scheme, host and port). Only there go what
+ * the user gave for the server: headers, the client certificate, credentials.
  */
 bool route_is_own_origin(const struct route *route);
 

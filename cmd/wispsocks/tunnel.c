@@ -4,9 +4,8 @@
 #include <string.h>
 
 #include <event2/event_struct.h>
-#include <openssl/rand.h>
 
-#include "address.h"
+#include "backoff.h"
 #include "clock.h"
 #include "connection.h"
 #include "failure.h"
@@ -20,10 +19,12 @@
 
 /* From the first look-up to the end of Wisp's handshake. */
 #define ATTEMPT_MS 10000
-/* For one address of several. */
-#define ADDRESS_MS 3000
-#define DELAY_MIN_MS 500
-#define DELAY_MAX_MS 30000
+/* For TCP to be established with an address, when there are others to try. */
+#define ADDRESS_MS 1000
+/* The same for the last address of a server when there are other servers to try. */
+#define SERVER_MS 3000
+/* When it is time to go back to the first server, but there are streams, how often to look whether they are gone. */
+#define RETURN_CHECK_MS 1000
 /* When programs wait for the tunnel, attempts are this close at the closest. */
 #define HURRY_MS 2000
 /* A connection that lasted this long was a good one: the next delay is the shortest again. */
@@ -57,9 +58,7 @@ struct tunnel {
 
 	struct route route;
 	struct resolver_query *query;
-	struct evutil_addrinfo *addresses;
-	struct evutil_addrinfo *next_address;
-	struct address address; /* the one being tried */
+	bool hasty; /* the limit is for TCP alone */
 	struct connection connection;
 	char host_header[HEADER_HOST_SIZE]; /* "" for the URL's */
 	struct event attempt_timer;         /* WAITING: the next attempt; otherwise: the end of this one */
@@ -67,7 +66,8 @@ struct tunnel {
 	struct event run_event;  /* there is something to send or to read */
 	struct event held_timer; /* the session's deadline */
 	struct event ping_timer;
-	uint64_t delay_ms;
+	struct event return_timer; /* to the first server */
+	struct backoff backoff;
 	uint64_t attempted_ms;    /* the last one */
 	uint64_t next_attempt_ms; /* WAITING */
 	uint64_t up_ms;
@@ -86,9 +86,9 @@ struct tunnel {
 };
 
 static void begin_attempt(struct tunnel *tunnel);
+static void go(struct tunnel *tunnel);
 static void try_address(struct tunnel *tunnel);
 static void follow_redirect(struct tunnel *tunnel);
-static void run(struct tunnel *tunnel);
 
 /* ---- failures ---- */
 
@@ -103,6 +103,7 @@ disconnect(struct tunnel *tunnel)
 	evtimer_del(&tunnel->run_event);
 	evtimer_del(&tunnel->held_timer);
 	evtimer_del(&tunnel->ping_timer);
+	evtimer_del(&tunnel->return_timer);
 	connection_close(&tunnel->connection);
 	if (tunnel->query != NULL)
 		resolver_cancel(tunnel->query);
@@ -111,35 +112,30 @@ disconnect(struct tunnel *tunnel)
 	wisp_session_free(session);
 }
 
+/* A connection that stood for long does not add to the failures before it. */
 static void
-forget_addresses(struct tunnel *tunnel)
+note_end(struct tunnel *tunnel)
 {
-	if (tunnel->addresses != NULL)
-		evutil_freeaddrinfo(tunnel->addresses);
-	tunnel->addresses = tunnel->next_address = NULL;
+	if (clock_now_ms() - tunnel->up_ms >= STOOD_MS)
+		backoff_reset(&tunnel->backoff);
 }
 
-/* A little more or less than the delay, so that the clients of a server that comes back do not come all at once. */
-static uint64_t
-with_jitter(uint64_t delay_ms)
+static void
+log_failure(const struct tunnel *tunnel, const struct url *server, bool was_up, uint64_t delay_ms)
 {
-	uint16_t random = 0;
-
-	RAND_bytes((unsigned char *)&random, sizeof random);
-	return delay_ms - delay_ms / 8 + delay_ms / 4 * random / UINT16_MAX;
+	log_info("%s %s: %s; next try in %.1f s", was_up ? "disconnected from" : "cannot connect to", server->text,
+		tunnel->failure.reason, (double)delay_ms / 1000);
 }
 
 static void
 wait_for_next_attempt(struct tunnel *tunnel, bool was_up)
 {
-	const uint64_t delay_ms = with_jitter(tunnel->delay_ms);
+	const uint64_t delay_ms = backoff_next_ms(&tunnel->backoff);
 	const struct timeval tv = clock_timeval(delay_ms);
 
-	log_info("%s %s: %s; next try in %.1f s", was_up ? "disconnected from" : "cannot connect to",
-		tunnel->options->url.text, tunnel->failure.reason, (double)delay_ms / 1000);
-	notify_status("not connected to %s: %s", tunnel->options->url.authority, tunnel->failure.reason);
+	log_failure(tunnel, tunnel->route.server, was_up, delay_ms);
+	notify_status("not connected to %s: %s", tunnel->route.server->authority, tunnel->failure.reason);
 	tunnel->state = TUNNEL_WAITING;
-	tunnel->delay_ms = tunnel->delay_ms * 2 < DELAY_MAX_MS ? tunnel->delay_ms * 2 : DELAY_MAX_MS;
 	tunnel->next_attempt_ms = clock_now_ms() + delay_ms;
 	evtimer_add(&tunnel->attempt_timer, &tv);
 }
@@ -150,20 +146,28 @@ on_failure(struct tunnel *tunnel)
 {
 	const bool was_up = tunnel->state == TUNNEL_UP;
 	const bool connecting = tunnel->state == TUNNEL_CONNECTING;
+	const struct url *server = tunnel->route.server;
 
-	if (was_up && clock_now_ms() - tunnel->up_ms >= STOOD_MS)
-		tunnel->delay_ms = DELAY_MIN_MS;
 	tunnel->state = TUNNEL_WAITING;
 	disconnect(tunnel);
-	if (connecting && tunnel->failure.kind == FAILURE_PASSING && tunnel->next_address != NULL) {
-		log_debug("%s: %s", tunnel->options->url.text, tunnel->failure.reason);
-		try_address(tunnel);
+	if (was_up)
+		note_end(tunnel);
+	if (connecting) {
+		route_address_failed(&tunnel->route, &tunnel->failure);
+		if (tunnel->failure.kind != FAILURE_ANSWERED && route_has_more_addresses(&tunnel->route)) {
+			try_address(tunnel);
+			return;
+		}
+		tunnel->failure = tunnel->route.worst;
+	}
+	if (!was_up && route_next_server(&tunnel->route, tunnel->failure.kind, clock_now_ms())) {
+		log_failure(tunnel, server, false, 0);
+		go(tunnel);
 		return;
 	}
-	forget_addresses(tunnel);
-	if (tunnel->failure.kind > FAILURE_PASSING && tunnel->connections == 0) {
+	if (!was_up && tunnel->connections == 0 && route_is_hopeless(&tunnel->route)) {
 		tunnel->state = TUNNEL_STOPPED;
-		log_error("%s: %s", tunnel->options->url.text, tunnel->failure.reason);
+		log_error("%s: %s", server->text, tunnel->failure.reason);
 		tunnel->callbacks->hopeless(tunnel->arg);
 		return;
 	}
@@ -171,6 +175,14 @@ on_failure(struct tunnel *tunnel)
 }
 
 /* ---- work ---- */
+
+static void
+set_limit(struct tunnel *tunnel, uint64_t limit_ms)
+{
+	const struct timeval tv = clock_timeval(limit_ms);
+
+	evtimer_add(&tunnel->attempt_timer, &tv);
+}
 
 /* Read what there is, a turn's worth at the most. */
 static void
@@ -232,7 +244,7 @@ judge_session(struct tunnel *tunnel)
 		failure_set(&tunnel->failure, FAILURE_PASSING, "%s", wisp_session_error(tunnel->session));
 		return;
 	}
-	tunnel->delay_ms = DELAY_MAX_MS;
+	backoff_slow(&tunnel->backoff);
 }
 
 static bool
@@ -292,7 +304,7 @@ static const struct wisp_session_callbacks session_callbacks = {
 	.pong = on_pong,
 };
 
-/* What the session is to do on this connection, and what it may show. */
+/* What the session is to do on this connection, and what it may show: not everything is for everybody. */
 static void
 set_session_options(struct tunnel *tunnel)
 {
@@ -310,6 +322,14 @@ set_session_options(struct tunnel *tunnel)
 	};
 }
 
+/* Tell the server that we go. */
+static void
+take_leave(struct tunnel *tunnel)
+{
+	wisp_session_shutdown(tunnel->session, WISP_WS_GOING_AWAY);
+	send_pending(tunnel);
+}
+
 /* The server has agreed to the upgrade. */
 static void
 start_session(struct tunnel *tunnel)
@@ -325,17 +345,33 @@ start_session(struct tunnel *tunnel)
 	tunnel->heard_ms = clock_now_ms();
 }
 
+/* Go on with the attempt. */
+static void
+advance(struct tunnel *tunnel)
+{
+	connection_advance(&tunnel->connection);
+	if (tunnel->hasty && tunnel->connection.state > CONNECTION_TCP) {
+		tunnel->hasty = false;
+		set_limit(tunnel, ATTEMPT_MS);
+	}
+	if (tunnel->failure.kind != FAILURE_NONE)
+		return;
+	if (tunnel->connection.state == CONNECTION_OPEN || tunnel->connection.state == CONNECTION_REDIRECTED)
+		route_remember_address(&tunnel->route);
+	if (tunnel->connection.state == CONNECTION_OPEN)
+		start_session(tunnel);
+	else if (tunnel->connection.state == CONNECTION_REDIRECTED)
+		follow_redirect(tunnel);
+}
+
 /* Everything that can be done now. All events end here. */
 static void
-run(struct tunnel *tunnel)
+run(void *arg)
 {
-	if (tunnel->state == TUNNEL_CONNECTING && tunnel->failure.kind == FAILURE_NONE) {
-		connection_advance(&tunnel->connection);
-		if (tunnel->connection.state == CONNECTION_OPEN && tunnel->failure.kind == FAILURE_NONE)
-			start_session(tunnel);
-		if (tunnel->connection.state == CONNECTION_REDIRECTED && tunnel->failure.kind == FAILURE_NONE)
-			follow_redirect(tunnel);
-	}
+	struct tunnel *tunnel = arg;
+
+	if (tunnel->state == TUNNEL_CONNECTING && tunnel->failure.kind == FAILURE_NONE)
+		advance(tunnel);
 	if (tunnel->session != NULL && tunnel->connection.wsi != NULL && tunnel->failure.kind == FAILURE_NONE)
 		receive(tunnel);
 	/* After an error, too: the session has a close frame to send. */
@@ -343,12 +379,6 @@ run(struct tunnel *tunnel)
 		send_pending(tunnel);
 	if (tunnel->failure.kind != FAILURE_NONE)
 		on_failure(tunnel);
-}
-
-static void
-on_connection_event(void *arg)
-{
-	run(arg);
 }
 
 /* ---- timers ---- */
@@ -383,11 +413,10 @@ on_attempt_timer(evutil_socket_t fd, short what, void *arg)
 		return;
 	case TUNNEL_RESOLVING:
 		failure_set(&tunnel->failure, FAILURE_PASSING, "no answer from the name servers for %s",
-			tunnel->route.url.host);
+			route_host(&tunnel->route));
 		break;
 	case TUNNEL_CONNECTING:
-		failure_set(&tunnel->failure, FAILURE_PASSING,
-			"no answer from the server; check the port, and whether it is ws or wss");
+		connection_is_late(&tunnel->connection);
 		break;
 	case TUNNEL_GREETING:
 		failure_set(&tunnel->failure, FAILURE_PASSING,
@@ -418,6 +447,41 @@ on_ping_timer(evutil_socket_t fd, short what, void *arg)
 	wisp_session_ping(tunnel->session);
 }
 
+/* Look whether to go back to the first server: when it is time, but not before `delay_ms` from now. */
+static void
+set_return_timer(struct tunnel *tunnel, uint64_t delay_ms)
+{
+	const uint64_t return_ms = route_return_ms(&tunnel->route);
+	const uint64_t now_ms = clock_now_ms();
+	struct timeval tv;
+
+	if (return_ms == 0)
+		return;
+	if (return_ms > now_ms + delay_ms)
+		delay_ms = return_ms - now_ms;
+	tv = clock_timeval(delay_ms);
+	evtimer_add(&tunnel->return_timer, &tv);
+}
+
+/* Streams are not cut for it. */
+static void
+on_return_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct tunnel *tunnel = arg;
+
+	(void)fd, (void)what;
+	if (wisp_session_stream_count(tunnel->session) > 0) {
+		set_return_timer(tunnel, RETURN_CHECK_MS);
+		return;
+	}
+	failure_set(&tunnel->failure, FAILURE_PASSING, "going back to the first server");
+	log_failure(tunnel, tunnel->route.server, true, 0);
+	take_leave(tunnel);
+	disconnect(tunnel);
+	note_end(tunnel);
+	begin_attempt(tunnel);
+}
+
 /* ---- the session ---- */
 
 static void
@@ -433,13 +497,17 @@ on_ready(void *arg)
 	evtimer_del(&tunnel->tick_timer);
 	if (tunnel->options->ping_interval_ms > 0)
 		event_add(&tunnel->ping_timer, &tv);
-	log_info("connected to %s (wisp v%u, %s%s%s)", tunnel->options->url.text, wisp_session_version(tunnel->session),
-		connection_tls_version(&tunnel->connection), tunnel->route.redirect_count > 0 ? ", redirected to " : "",
+	log_info("connected to %s (wisp v%u, %s%s%s%s%s)", tunnel->route.server->text,
+		wisp_session_version(tunnel->session), connection_tls_version(&tunnel->connection),
+		tunnel->route.proxy != NULL ? ", through " : "",
+		tunnel->route.proxy != NULL ? tunnel->route.proxy->name : "",
+		tunnel->route.redirect_count > 0 ? ", redirected to " : "",
 		tunnel->route.redirect_count > 0 ? tunnel->route.url.text : "");
-	notify_status("connected to %s", tunnel->options->url.authority);
+	notify_status("connected to %s", tunnel->route.server->authority);
 	if (wisp_session_handshake(tunnel->session)->withheld)
 		log_warning("credentials are kept from a server that TLS has not verified; use wss://, or "
 			    "--unverified-credentials");
+	set_return_timer(tunnel, 0);
 	tunnel->callbacks->up(tunnel->arg);
 }
 
@@ -480,26 +548,24 @@ on_pong(void *arg)
 static void
 try_address(struct tunnel *tunnel)
 {
-	const struct evutil_addrinfo *found = tunnel->next_address;
 	const struct timeval tick = clock_timeval(TICK_MS);
-	const struct timeval limit = clock_timeval(found->ai_next != NULL ? ADDRESS_MS : ATTEMPT_MS);
 	const struct url *url = &tunnel->route.url;
 	const bool own = route_is_own_origin(&tunnel->route);
 	const struct connection_request request = {
 		.url = url,
+		.proxy = tunnel->route.proxy,
 		.host = own && tunnel->host_header[0] != '\0' ? tunnel->host_header : url->authority,
 		.headers = own ? &tunnel->options->headers : NULL,
 		.presents = own,
-		.address = &tunnel->address,
+		.address = route_next_address(&tunnel->route),
 		.offers_v2 = tunnel->options->versions != WISP_VERSION_1,
 	};
+	const bool more_addresses = route_has_more_addresses(&tunnel->route);
 
-	memcpy(&tunnel->address.storage, found->ai_addr, found->ai_addrlen);
-	tunnel->address.size = (socklen_t)found->ai_addrlen;
-	tunnel->next_address = found->ai_next;
+	tunnel->hasty = more_addresses || route_has_more_servers(&tunnel->route);
 	tunnel->state = TUNNEL_CONNECTING;
 	failure_clear(&tunnel->failure);
-	evtimer_add(&tunnel->attempt_timer, &limit);
+	set_limit(tunnel, more_addresses ? ADDRESS_MS : tunnel->hasty ? SERVER_MS : ATTEMPT_MS);
 	evtimer_add(&tunnel->tick_timer, &tick);
 	connection_start(&tunnel->connection, &request);
 	/* The rest happens outside of the caller, which may be on its way out of a failure. */
@@ -513,12 +579,19 @@ on_resolved(int error, struct evutil_addrinfo *found, void *arg)
 
 	tunnel->query = NULL;
 	if (error != 0) {
-		failure_set(&tunnel->failure, FAILURE_PASSING, "cannot resolve %s: %s", tunnel->route.url.host,
+		failure_set(&tunnel->failure, FAILURE_PASSING, "cannot resolve %s%s: %s",
+			tunnel->route.proxy != NULL ? "the proxy " : "", route_host(&tunnel->route),
 			error == EVUTIL_EAI_NONAME ? "no such host" : evutil_gai_strerror(error));
 		on_failure(tunnel);
 		return;
 	}
-	tunnel->addresses = tunnel->next_address = found;
+	route_set_addresses(&tunnel->route, found);
+	evutil_freeaddrinfo(found);
+	if (!route_has_more_addresses(&tunnel->route)) {
+		failure_set(&tunnel->failure, FAILURE_PASSING, "%s has no address", route_host(&tunnel->route));
+		on_failure(tunnel);
+		return;
+	}
 	try_address(tunnel);
 }
 
@@ -526,13 +599,11 @@ on_resolved(int error, struct evutil_addrinfo *found, void *arg)
 static void
 go(struct tunnel *tunnel)
 {
-	const struct url *url = &tunnel->route.url;
-	const struct timeval limit = clock_timeval(ATTEMPT_MS);
-
 	tunnel->state = TUNNEL_RESOLVING;
 	failure_clear(&tunnel->failure);
-	evtimer_add(&tunnel->attempt_timer, &limit);
-	tunnel->query = resolver_lookup(tunnel->resolver, url->host, url->port, on_resolved, tunnel);
+	set_limit(tunnel, ATTEMPT_MS);
+	tunnel->query = resolver_lookup(
+		tunnel->resolver, route_host(&tunnel->route), route_port(&tunnel->route), on_resolved, tunnel);
 	if (tunnel->query == NULL) {
 		failure_set(&tunnel->failure, FAILURE_PASSING, "out of memory");
 		event_active(&tunnel->run_event, EV_TIMEOUT, 0);
@@ -543,7 +614,7 @@ static void
 begin_attempt(struct tunnel *tunnel)
 {
 	tunnel->attempted_ms = clock_now_ms();
-	route_begin(&tunnel->route, &tunnel->options->url);
+	route_begin(&tunnel->route, tunnel->attempted_ms);
 	go(tunnel);
 }
 
@@ -553,7 +624,6 @@ follow_redirect(struct tunnel *tunnel)
 	const struct answer *answer = &tunnel->connection.answer;
 
 	disconnect(tunnel);
-	forget_addresses(tunnel);
 	if (route_redirect(&tunnel->route, answer->status, answer->location, &tunnel->failure))
 		go(tunnel);
 }
@@ -627,13 +697,12 @@ start_over(struct tunnel *tunnel, const struct credentials *credentials)
 {
 	if (tunnel->state == TUNNEL_UP)
 		log_info("disconnected from %s: credentials or certificates have changed; next try in 0.0 s",
-			tunnel->options->url.text);
+			tunnel->route.server->text);
 	tunnel->state = TUNNEL_WAITING;
 	disconnect(tunnel);
-	forget_addresses(tunnel);
 	credentials_free(&tunnel->credentials);
 	tunnel->credentials = *credentials;
-	tunnel->delay_ms = DELAY_MIN_MS;
+	backoff_reset(&tunnel->backoff);
 	if (connection_reload(&tunnel->connection)) {
 		begin_attempt(tunnel);
 	} else {
@@ -668,7 +737,7 @@ tunnel_new(struct event_base *base, const struct tunnel_options *options, const 
 	void *arg)
 {
 	static const struct connection_callbacks connection_callbacks = {
-		.event = on_connection_event,
+		.event = run,
 		.received = on_received,
 	};
 	struct tunnel *tunnel = calloc(1, sizeof *tunnel);
@@ -680,12 +749,14 @@ tunnel_new(struct event_base *base, const struct tunnel_options *options, const 
 	tunnel->options = options;
 	tunnel->callbacks = callbacks;
 	tunnel->arg = arg;
-	tunnel->delay_ms = DELAY_MIN_MS;
+	backoff_reset(&tunnel->backoff);
 	evtimer_assign(&tunnel->attempt_timer, base, on_attempt_timer, tunnel);
 	evtimer_assign(&tunnel->tick_timer, base, on_tick, tunnel);
 	evtimer_assign(&tunnel->run_event, base, on_run, tunnel);
 	evtimer_assign(&tunnel->held_timer, base, on_run, tunnel);
 	event_assign(&tunnel->ping_timer, base, -1, EV_PERSIST, on_ping_timer, tunnel);
+	evtimer_assign(&tunnel->return_timer, base, on_return_timer, tunnel);
+	route_init(&tunnel->route, options->servers, options->server_count, options->return_ms, &options->proxies);
 	headers_host(&options->headers, tunnel->host_header);
 	tunnel->resolver = resolver_new(base);
 	digest_files(tunnel, tunnel->files);
@@ -705,13 +776,10 @@ tunnel_free(struct tunnel *tunnel)
 {
 	if (tunnel == NULL)
 		return;
-	if (tunnel_session(tunnel) != NULL) {
-		wisp_session_shutdown(tunnel->session, WISP_WS_GOING_AWAY);
-		send_pending(tunnel);
-	}
+	if (tunnel_session(tunnel) != NULL)
+		take_leave(tunnel);
 	tunnel->state = TUNNEL_STOPPED;
 	disconnect(tunnel);
-	forget_addresses(tunnel);
 	connection_free(&tunnel->connection);
 	credentials_free(&tunnel->credentials);
 	resolver_free(tunnel->resolver);

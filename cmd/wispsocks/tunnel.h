@@ -1,5 +1,5 @@
 /*
- * The tunnel to the Wisp server: connected, watched, and connected again when it is lost. A connection carries it, and
+ * The tunnel to a Wisp server: connected, watched, and connected again when it is lost. A connection carries it, and
  * a session speaks Wisp through that.
  */
 #ifndef TUNNEL_H
@@ -14,18 +14,22 @@
 
 #include "credentials.h"
 #include "options.h"
+#include "proxy.h"
 #include "tls.h"
 #include "url.h"
 
 struct tunnel;
 
 struct tunnel_options {
-	struct url url;
+	struct url servers[OPTION_LIST_MAX]; /* in the order in which they are preferred */
+	size_t server_count;
+	uint64_t return_ms; /* see route.h */
 	enum wisp_versions versions;
 	bool udp;     /* use it, where the server has it */
 	bool confirm; /* have streams confirmed, where the server can */
 	struct credentials_options credentials;
 	struct option_list headers; /* more lines for the upgrade request */
+	struct proxy_settings proxies;
 	struct tls_options tls;
 	uint64_t ping_interval_ms;
 };

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 from pathlib import Path
+from typing import Sequence
 
 import socks
 from curl import Result, finish_curl, start_curl
@@ -18,9 +19,11 @@ class Bridge(Program):
     been stopped.
     """
 
-    def __init__(self, url: str, *options: str | Path) -> None:
+    def __init__(self, url: str, *options: str | Path, prefix: Sequence[str | Path] = (),
+                 env: dict[str, str] | None = None) -> None:
         self._programs: list[socket.socket] = []
-        super().__init__("wispsocks", "--listen", "127.0.0.1:0", *options, url)
+        super().__init__("wispsocks", "--listen", "127.0.0.1:0", *options, url, prefix=prefix,
+                         env=env)
 
     def wait_connected(self, since: int = 0) -> str:
         """Wait for a connection to the server; what the log says about it, in its parentheses."""

@@ -103,4 +103,4 @@ def fake(start: Start) -> FakeServer:
 @pytest.fixture
 def wispsocks(start: Start) -> Callable[..., Bridge]:
     """Starts wispsocks: `wispsocks(url, *options)`."""
-    return lambda url, *options: start(Bridge(url, *options))
+    return lambda url, *options, **more: start(Bridge(url, *options, **more))

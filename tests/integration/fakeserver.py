@@ -76,15 +76,20 @@ class Peer(Link):
 
 
 class FakeServer:
-    """Listens; `accept` gives the next connection's request. RCVBUF is for those it accepts."""
+    """Listens; `accept` gives the next connection's request.
 
-    def __init__(self, context: ssl.SSLContext | None = None, rcvbuf: int = 0) -> None:
+    RCVBUF is for those it accepts. LISTENER is a socket that is bound already.
+    """
+
+    def __init__(self, context: ssl.SSLContext | None = None, rcvbuf: int = 0,
+                 listener: socket.socket | None = None) -> None:
         self._context = context
-        self._listener = socket.socket()
+        self._listener = listener or socket.socket()
         self._listener.settimeout(GUARD)
         if rcvbuf:
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
-        self._listener.bind(("127.0.0.1", 0))
+        if listener is None:
+            self._listener.bind(("127.0.0.1", 0))
         self._listener.listen()
         self._peers: list[Peer] = []
 

@@ -12,7 +12,7 @@ import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Iterator, TypeVar
+from typing import Callable, Iterator, Sequence, TypeVar
 
 #: Seconds after which something that should have happened counts as hung. Nothing is measured
 #: with it: it only turns a hang into a failure, and is as long as the slowest machine may need.
@@ -202,15 +202,16 @@ class Program(Process):
     """One of this project's own programs, which has to end well.
 
     Leaving the context asks it to stop with TERM, and fails when that does not give exit code 0,
-    when it died of a signal of its own, or when a sanitizer had something to say.
+    when it died of a signal of its own, or when a sanitizer had something to say. PREFIX is a
+    command that executes it, ENV is added to its environment.
     """
 
-    def __init__(self, program: str, *args: str | Path, launcher: tuple[str | Path, ...] = (),
-                 more_env: dict[str, str] | None = None, pass_fds: tuple[int, ...] = ()) -> None:
-        env = clean_environment() | (more_env or {})
+    def __init__(self, program: str, *args: str | Path, prefix: Sequence[str | Path] = (),
+                 env: dict[str, str] | None = None, pass_fds: tuple[int, ...] = ()) -> None:
+        env = clean_environment() | (env or {})
         # AddressSanitizer keeps freed memory; little enough not to upset what is said about RSS.
         env["ASAN_OPTIONS"] = "quarantine_size_mb=4:" + env.get("ASAN_OPTIONS", "")
-        super().__init__([*launcher, BUILD / "cmd" / program / program, *args], env, pass_fds)
+        super().__init__([*prefix, BUILD / "cmd" / program / program, *args], env, pass_fds)
         self.name = program
 
     def addresses(self, count: int = 1) -> list[str]:

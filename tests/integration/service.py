@@ -68,6 +68,6 @@ class Service(Program):
         spec = {"fds": fds, "number": number, "pid_offset": pid_offset, "journal": journal,
                 "inode_offset": inode_offset}
         path = manager.path if isinstance(manager, Manager) else manager
-        super().__init__(program, *args, launcher=(sys.executable, "-c", LAUNCHER,
+        super().__init__(program, *args, prefix=(sys.executable, "-c", LAUNCHER,
                                                    json.dumps(spec)),
-                         more_env={} if path is None else {"NOTIFY_SOCKET": path}, pass_fds=fds)
+                         env={} if path is None else {"NOTIFY_SOCKET": path}, pass_fds=fds)

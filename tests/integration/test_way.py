@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import base64
+import re
+import socket
 import ssl
 from contextlib import suppress
 from pathlib import Path
 from typing import Callable
+from urllib.parse import quote
 
 import pytest
 
+import packets
+import socks
 from bridge import Bridge
 from certs import Authority, Certificate
 from conftest import Start
 from fakeserver import FakeServer
-from procs import in_background
+from hosts import dead, two_sockets, with_two_addresses
+from origin import Origin, payload_sha256, sha256
+from procs import GUARD, Program, in_background, refusing_port, rest, wait_until
+from proxies import FakeProxy, Tinyproxy
 from test_cli import URL, check_failure, check_usage_error
 from wispservers import Nginx, Wispd
+
+NEXT_TRY = r"; next try in \d+(\.\d+)? s"
 
 # Headers
 
@@ -295,3 +306,526 @@ def test_long_answer(fake: FakeServer, wispsocks: Callable[..., Bridge]) -> None
     fake.accept().answer("302 Found", *more, "Set-Cookie: " + 4000 * "c", "Location: /there/")
     assert fake.accept().path == "/there/"
     assert not bridge.find_log("cannot connect")
+
+
+# Addresses
+
+
+@pytest.fixture
+def two(start: Start) -> tuple[socket.socket, socket.socket]:
+    """Bound to the same port of ::1 and 127.0.0.1."""
+    sockets = two_sockets()
+    for sock in sockets:
+        start(sock)
+    return sockets
+
+
+@pytest.mark.parametrize("live", [0, 1], ids=["IPv6", "IPv4"])
+def test_dead_address(start: Start, two: tuple[socket.socket, socket.socket], live: int,
+                      tmp_path: Path, wispsocks: Callable[..., Bridge]) -> None:
+    """IPv6 is tried first, and the next one soon when the first says nothing.
+
+    Then the one that has worked is the first.
+    """
+    start(dead(two[1 - live]))
+    fake = start(FakeServer(listener=two[live]))
+    bridge = wispsocks(fake.url_at("localhost"), "-v", prefix=with_two_addresses(tmp_path))
+    server = fake.accept_open()
+    bridge.wait_connected()
+    assert bool(bridge.find_log(r"no answer from \[::1\]")) == (live == 1)
+    before = bridge.mark()
+    server.close()
+    fake.accept_open()
+    bridge.wait_connected(since=before)
+    assert not bridge.find_log("no answer", since=before)
+
+
+def test_last_address_is_not_hurried(start: Start, two: tuple[socket.socket, socket.socket],
+                                     tmp_path: Path, wispsocks: Callable[..., Bridge]) -> None:
+    """TCP may take its time with the last one, for there is nothing better to do."""
+    start(dead(two[0]))
+    start(dead(two[1]))
+    bridge = wispsocks(f"ws://localhost:{two[0].getsockname()[1]}/", "-v",
+                       prefix=with_two_addresses(tmp_path))
+    bridge.wait_log(r"no answer from \[::1\]")
+    two[1].settimeout(GUARD)
+    two[1].accept()[0].close()  # the one that fills the queue
+    conn, _ = two[1].accept()  # the kernel has asked again
+    conn.close()
+    bridge.wait_lost()
+    assert not bridge.find_log(r"no answer from 127\.0\.0\.1")
+
+
+def test_limit_for_tcp_is_for_tcp_alone(start: Start, two: tuple[socket.socket, socket.socket],
+                                        tmp_path: Path, wispsocks: Callable[..., Bridge]) -> None:
+    """A server that has accepted the connection may take longer to answer."""
+    fake = start(FakeServer(listener=two[0]))
+    start(FakeServer(listener=two[1]))
+    bridge = wispsocks(fake.url_at("localhost"), "-v", prefix=with_two_addresses(tmp_path))
+    server = fake.accept()
+    rest(1.5)
+    server.open()
+    bridge.wait_connected()
+    assert not bridge.find_log("no answer")
+
+
+def test_refused_address(start: Start, two: tuple[socket.socket, socket.socket], tmp_path: Path,
+                         wispsocks: Callable[..., Bridge]) -> None:
+    fake = start(FakeServer(listener=two[1]))
+    bridge = wispsocks(fake.url_at("localhost"), prefix=with_two_addresses(tmp_path))
+    fake.accept_open()
+    bridge.wait_connected()
+
+
+@pytest.mark.parametrize("answers", ["nothing", "no TLS", "another's certificate", "503"])
+def test_address_that_fails_later(start: Start, two: tuple[socket.socket, socket.socket],
+                                  tmp_path: Path, authority: Authority, certificate: Certificate,
+                                  answers: str, wispsocks: Callable[..., Bridge]) -> None:
+    """The other one is tried all the same, also where waiting would be of no use."""
+    context = certificate.context()
+    if answers == "another's certificate":
+        context = authority.issue("other", "DNS:other.test").context()
+    bad = start(FakeServer(context, listener=two[0]))
+    good = start(FakeServer(certificate.context(), listener=two[1]))
+    bridge = wispsocks(good.url_at("localhost"), "-v", "--cacert", authority.cacert,
+                       prefix=with_two_addresses(tmp_path))
+    if answers == "503":
+        bad.accept().answer("503 Service Unavailable")
+    elif answers == "another's certificate":
+        bad.accept_refused_handshake()
+    else:
+        conn, _ = two[0].accept()
+        if answers == "no TLS":
+            conn.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        conn.close()
+    good.accept_open()
+    bridge.wait_connected()
+    bridge.wait_log(r"^debug: .*\[::1\]")
+
+
+def test_answer_counts_for_all_addresses(start: Start,
+                                         two: tuple[socket.socket, socket.socket],
+                                         tmp_path: Path,
+                                         wispsocks: Callable[..., Bridge]) -> None:
+    """A server that says no means it, and an unfit certificate is not covered up by a dead one."""
+    fake = start(FakeServer(listener=two[0]))
+    start(FakeServer(listener=two[1]))
+    bridge = wispsocks(fake.url_at("localhost"), prefix=with_two_addresses(tmp_path))
+    fake.accept().answer("404 Not Found")
+    assert bridge.wait_exit() == 1
+
+
+def test_lasting_failure_outweighs_a_passing_one(start: Start, authority: Authority,
+                                                 certificate: Certificate,
+                                                 two: tuple[socket.socket, socket.socket],
+                                                 tmp_path: Path,
+                                                 wispsocks: Callable[..., Bridge]) -> None:
+    """The first address has a certificate that cannot be trusted, the second refuses: it ends."""
+    fake = start(FakeServer(certificate.context(), listener=two[0]))
+    bridge = wispsocks(fake.url_at("localhost"), prefix=with_two_addresses(tmp_path))
+    fake.accept_refused_handshake()
+    assert bridge.wait_exit() == 1
+    bridge.wait_log("^error: .*--cacert")
+
+
+# Proxies
+
+
+def check_transfer(bridge: Bridge, origin: Origin) -> None:
+    result = bridge.curl(origin.url("bytes/300000/0"))
+    assert result.code == 0, result.errors
+    assert sha256(result.output) == payload_sha256(300000)
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["ws", "wss"])
+@pytest.mark.parametrize("password", ["", "s3cret", "p.a_s-s"], ids=repr)
+def test_real_proxy(start: Start, tmp_path: Path, authority: Authority, nginx: Nginx,
+                    origin: Origin, wispd: Wispd, tls: bool, password: str,
+                    wispsocks: Callable[..., Bridge]) -> None:
+    proxy = start(Tinyproxy(tmp_path, f"user {password}" if password else None))
+    bridge = wispsocks(nginx.url(wispd.port) if tls else f"ws://127.0.0.1:{wispd.port}/",
+                       "-v", "-v", "--cacert", authority.cacert, "--proxy",
+                       proxy.url(f"user:{quote(password, safe='')}" if password else ""))
+    assert bridge.wait_connected().endswith(f", through 127.0.0.1:{proxy.port}")
+    proxy.wait_log(f"CONNECT {'localhost' if tls else '127.0.0.1'}:"
+                   f"{nginx.port if tls else wispd.port} ")
+    check_transfer(bridge, origin)
+    if password:
+        for secret in (password, quote(password, safe=""),
+                       base64.b64encode(f"user:{password}".encode()).decode()):
+            assert secret not in bridge.log
+
+
+@pytest.mark.parametrize("given", ["", "user:wr0ng"], ids=["none", "wrong"])
+def test_real_proxy_refuses_credentials(start: Start, tmp_path: Path, wispd: Wispd, given: str,
+                                        wispsocks: Callable[..., Bridge]) -> None:
+    proxy = start(Tinyproxy(tmp_path, "user s3cret"))
+    bridge = wispsocks(f"ws://127.0.0.1:{wispd.port}/", "-v", "-v", "--proxy", proxy.url(given))
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(rf"^error: .*127.0.0.1:{proxy.port}.*HTTP 40[17].*--proxy")
+    assert "wr0ng" not in bridge.log
+
+
+def test_real_proxy_that_forbids_the_port(start: Start, tmp_path: Path, wispd: Wispd,
+                                          wispsocks: Callable[..., Bridge]) -> None:
+    proxy = start(Tinyproxy(tmp_path, more="ConnectPort 443"))
+    bridge = wispsocks(f"ws://127.0.0.1:{wispd.port}/", "--proxy", proxy.url())
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(r"^error: .*proxy.*403")
+
+
+def test_real_proxy_whose_server_is_away(start: Start, tmp_path: Path,
+                                         wispsocks: Callable[..., Bridge]) -> None:
+    """It is tried again until the server is there."""
+    proxy = start(Tinyproxy(tmp_path))
+    with refusing_port() as port:
+        bridge = wispsocks(f"ws://127.0.0.1:{port}/", "--proxy", proxy.url())
+        bridge.wait_log(rf"cannot connect to \S+: the proxy .*HTTP 5\d\d.*{NEXT_TRY}")
+    start(Wispd(port=port))
+    bridge.wait_connected()
+
+
+@pytest.mark.parametrize("url, target", [
+    ("ws://no-such-host.invalid/", "no-such-host.invalid:80"),
+    ("ws://no-such-host.invalid:8080/", "no-such-host.invalid:8080"),
+    ("ws://[2001:db8::1]/", "[2001:db8::1]:80"),
+    ("ws://" + 100 * "h" + "/", 100 * "h" + ":80"),
+])
+def test_proxy_is_asked_for_the_server(start: Start, url: str, target: str,
+                                       wispsocks: Callable[..., Bridge]) -> None:
+    """By its name: nothing is looked up here. The headers for the server are for it alone."""
+    fake = start(FakeProxy())
+    bridge = wispsocks(url, "--proxy", fake.proxy_url, "-H", "Cookie: secret")
+    proxy = fake.accept()
+    assert proxy.request_line == f"CONNECT {target} HTTP/1.1"
+    assert proxy.headers["host"] == target
+    assert "proxy-authorization" not in proxy.headers
+    assert "cookie" not in proxy.headers
+    proxy.send_raw(b"HTTP/1.0 200 OK\r\n\r\n")
+    server = fake.behind(proxy)
+    assert server.headers["host"] == target.removesuffix(":80")
+    assert server.headers["cookie"] == "secret"
+    server.open()
+    bridge.wait_connected()
+
+
+def test_credentials_are_for_the_proxy_alone(start: Start,
+                                             wispsocks: Callable[..., Bridge]) -> None:
+    fake = start(FakeProxy())
+    url = fake.proxy_url.replace("//", "//us%40er:p%3Aw%20@")
+    wispsocks("ws://example.test/", "--proxy", url)
+    proxy = fake.accept()
+    assert proxy.headers["proxy-authorization"] == "Basic " + base64.b64encode(
+        b"us@er:p:w ").decode()
+    proxy.send_raw(b"HTTP/1.1 200 OK\r\n\r\n")
+    assert "proxy-authorization" not in fake.behind(proxy).headers
+
+
+@pytest.mark.parametrize("answer", [
+    b"HTTP/1.1 200 Connection established\r\nProxy-Agent: x/1\r\nContent-Length: 5\r\n\r\n",
+    b"HTTP/1.1 204\r\n\r\n",
+    b"HTTP/1.0 200 OK\n\n",
+    b"HTTP/1.1 200 OK\r\nX: " + 8000 * b"x" + b"\r\n\r\n",
+], ids=["headers", "204", "bare line ends", "long"])
+def test_answer_of_the_proxy_in_pieces(start: Start, answer: bytes,
+                                       wispsocks: Callable[..., Bridge]) -> None:
+    fake = start(FakeProxy())
+    bridge = wispsocks("ws://example.test/", "--proxy", fake.proxy_url)
+    proxy = fake.accept()
+    for piece in (*(bytes([byte]) for byte in answer[:20]), answer[20:-1], answer[20:][-1:]):
+        proxy.send_raw(piece)
+    fake.behind(proxy).open()
+    bridge.wait_connected()
+
+
+@pytest.mark.parametrize("answer, said", [
+    (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407"),
+    (b"HTTP/1.1 400 Bad Request\r\n\r\n", "400"),
+    (b"HTTP/1.1 403 Forbidden\r\n\r\n", "403"),
+    (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/\r\n\r\n", "302"),
+    (b"HTTP/1.1 100 Continue\r\n\r\n", "100"),
+    (b"HTTP/1.1 2000 OK\r\n\r\n", "no HTTP proxy"),
+    (b"HTTP/2 200\r\n\r\n", "no HTTP proxy"),
+    (b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n\r\n", "no HTTP proxy"),
+    (b"\0" * 10 + b"\n\n", "no HTTP proxy"),
+    (b"\n\n", "no HTTP proxy"),
+    (b"HTTP/1.1 200 OK\r\nX: " + 9000 * b"x", "too long"),
+], ids=lambda value: value[:20].decode("latin-1") if isinstance(value, bytes) else value)
+def test_proxy_refuses(start: Start, answer: bytes, said: str,
+                       wispsocks: Callable[..., Bridge]) -> None:
+    """With the number, and once and for all."""
+    fake = start(FakeProxy())
+    bridge = wispsocks("ws://example.test/", "--proxy", fake.proxy_url)
+    fake.accept().send_raw(answer)
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(rf"^error: .*127.0.0.1:{fake.port}.*{said}")
+
+
+@pytest.mark.parametrize("status", ["408 Request Timeout", "429 Too Many Requests",
+                                    "500 Unable to connect", "502 Bad Gateway",
+                                    "503 Service Unavailable", "504 Gateway Timeout", ""])
+def test_proxy_that_fails_is_tried_again(start: Start, status: str,
+                                         wispsocks: Callable[..., Bridge]) -> None:
+    fake = start(FakeProxy())
+    bridge = wispsocks("ws://example.test/", "--proxy", fake.proxy_url)
+    proxy = fake.accept()
+    if status:
+        proxy.answer(status)
+    else:
+        proxy.close()
+    bridge.wait_log(rf"cannot connect to ws://example.test/: the proxy .*{status[:3]}.*{NEXT_TRY}")
+    fake.accept_through().open()
+    bridge.wait_connected()
+
+
+def test_proxy_that_refuses_connections(wispsocks: Callable[..., Bridge]) -> None:
+    with refusing_port() as port:
+        bridge = wispsocks("ws://example.test/", "--proxy", f"http://127.0.0.1:{port}")
+        bridge.wait_log(rf"cannot connect to \S+: the proxy 127.0.0.1:{port}: .*(?i:refused)")
+
+
+def test_proxy_that_does_not_answer(start: Start, wispsocks: Callable[..., Bridge]) -> None:
+    fake = start(FakeProxy())
+    bridge = wispsocks("ws://example.test/", "--proxy", fake.proxy_url)
+    fake.accept()
+    bridge.wait_log(rf"cannot connect to \S+: no answer from the proxy .*{NEXT_TRY}")
+    fake.accept_through().open()
+    bridge.wait_connected()
+
+
+def test_name_of_the_proxy(start: Start, two: tuple[socket.socket, socket.socket],
+                           tmp_path: Path, wispsocks: Callable[..., Bridge]) -> None:
+    """It is looked up like a server's, and has addresses like one."""
+    start(dead(two[0]))
+    fake = start(FakeProxy(listener=two[1]))
+    bridge = wispsocks("ws://example.test/", "--proxy", f"http://localhost:{fake.port}/", "-v",
+                       prefix=with_two_addresses(tmp_path))
+    fake.accept_through().open()
+    assert bridge.wait_connected().endswith(f", through localhost:{fake.port}")
+    bridge.wait_log(r"no answer from \[::1\]")
+
+    bridge = wispsocks("ws://example.test/", "--proxy", "http://no-such-host.invalid")
+    bridge.wait_log(rf"cannot connect to \S+: cannot resolve the proxy no-such-.*{NEXT_TRY}")
+
+
+PROXY, ELSEWHERE = "http://127.0.0.1:{port}", "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize("environment, used", [
+    ({"http_proxy": PROXY}, True),
+    ({"http_proxy": "127.0.0.1:{port}"}, True),
+    ({"HTTP_PROXY": PROXY}, False),
+    ({"https_proxy": PROXY, "HTTPS_PROXY": PROXY}, False),
+    ({"all_proxy": PROXY}, True),
+    ({"ALL_PROXY": PROXY}, True),
+    ({"http_proxy": PROXY, "all_proxy": ELSEWHERE, "ALL_PROXY": ELSEWHERE}, True),
+    ({"all_proxy": PROXY, "ALL_PROXY": ELSEWHERE}, True),
+    ({"http_proxy": "", "all_proxy": PROXY}, True),
+    ({"http_proxy": "socks5h://127.0.0.1:{port}"}, False),
+    ({"http_proxy": "https://127.0.0.1:{port}"}, False),
+    ({"all_proxy": "socks5h://127.0.0.1:{port}"}, False),
+    ({"http_proxy": "socks5h://127.0.0.1:1", "all_proxy": PROXY}, True),
+    ({"socks_proxy": "127.0.0.1:1"}, False),
+    ({"http_proxy": PROXY, "no_proxy": "*"}, False),
+    ({"http_proxy": PROXY, "no_proxy": "example.test, 127.0.0.1"}, False),
+    ({"http_proxy": PROXY, "NO_PROXY": "127.0.0.0/8"}, False),
+    ({"http_proxy": PROXY, "no_proxy": "example.test", "NO_PROXY": "*"}, True),
+], ids=str)
+def test_proxy_of_the_environment(start: Start, environment: dict[str, str], used: bool,
+                                  wispsocks: Callable[..., Bridge]) -> None:
+    """For ws; what is no HTTP proxy is not used: a SOCKS proxy may well be ourselves."""
+    proxy, direct = start(FakeProxy()), start(FakeServer())
+    bridge = wispsocks(direct.url, env={name: value.format(port=proxy.port)
+                                        for name, value in environment.items()})
+    (proxy.accept_through() if used else direct.accept()).open()
+    bridge.wait_connected()
+
+
+@pytest.mark.parametrize("environment, used", [
+    ({"https_proxy": PROXY}, True),
+    ({"HTTPS_PROXY": PROXY}, True),
+    ({"https_proxy": PROXY, "HTTPS_PROXY": ELSEWHERE, "all_proxy": ELSEWHERE}, True),
+    ({"http_proxy": PROXY}, False),
+    ({"ALL_PROXY": PROXY}, True),
+    ({"https_proxy": PROXY, "no_proxy": "localhost"}, False),
+], ids=str)
+def test_proxy_of_the_environment_for_wss(start: Start, tmp_path: Path, authority: Authority,
+                                          nginx: Nginx, wispd: Wispd,
+                                          environment: dict[str, str], used: bool,
+                                          wispsocks: Callable[..., Bridge]) -> None:
+    proxy = start(Tinyproxy(tmp_path))
+    bridge = wispsocks(nginx.url(wispd.port), "--cacert", authority.cacert,
+                       env={name: value.format(port=proxy.port)
+                            for name, value in environment.items()})
+    assert (", through " in bridge.wait_connected()) == used
+
+
+def test_proxy_option_wins_over_the_environment(start: Start,
+                                                wispsocks: Callable[..., Bridge]) -> None:
+    """All of it, also no_proxy; and an empty one is for none."""
+    proxy, direct = start(FakeProxy()), start(FakeServer())
+    bridge = wispsocks(direct.url, "--proxy", proxy.proxy_url,
+                       env={"http_proxy": ELSEWHERE, "no_proxy": "*"})
+    proxy.accept_through().open()
+    bridge.wait_connected()
+    bridge = wispsocks(direct.url, "--proxy", "", env={"http_proxy": ELSEWHERE})
+    direct.accept_open()
+    bridge.wait_connected()
+
+
+def test_redirect_has_its_own_proxy(start: Start, wispsocks: Callable[..., Bridge]) -> None:
+    proxy, direct = start(FakeProxy()), start(FakeServer())
+    wispsocks("ws://example.test/", env={"http_proxy": proxy.proxy_url, "no_proxy": "127.0.0.1"})
+    proxy.accept_through().answer("302 Found", f"Location: {direct.url}")
+    direct.accept_open()
+
+
+def test_proxy_password_is_not_repeated_in_an_error() -> None:
+    for wrong in ("socks5://user:s3cret@127.0.0.1", "http://user:s3cret@", "user:s3cret@[",
+                  "http://user:s3cret%@127.0.0.1"):
+        assert "s3cret" not in check_usage_error("wispsocks", "--proxy", wrong, URL)
+
+
+# Several servers
+
+
+def check_order(bridge: Bridge, *expected: tuple[str, bool]) -> None:
+    """The failures in the log: of which URL, and whether there is a pause before the next try."""
+    pattern = r"^(?:disconnected from|cannot connect to) (\S+): .*; next try in (\S+) s$"
+
+    def failures() -> list[tuple[str, bool]]:
+        found = (re.search(pattern, line) for line in list(bridge.lines))
+        return [(match[1], float(match[2]) > 0) for match in found if match]
+
+    wait_until(lambda: len(failures()) >= len(expected), f"{len(expected)} failures in the log")
+    assert failures()[:len(expected)] == list(expected)
+
+
+def test_next_server(fake: FakeServer, wispsocks: Callable[..., Bridge]) -> None:
+    """It is tried at once, with all that the user gave for servers."""
+    with refusing_port() as port:
+        bridge = wispsocks(f"ws://127.0.0.1:{port}/", "--server", fake.url, "-H", "X-Token: 1")
+        server = fake.accept()
+        assert server.headers["x-token"] == "1"
+        server.open()
+        bridge.wait_log(f"^connected to {fake.url} ")
+        check_order(bridge, (f"ws://127.0.0.1:{port}/", False))
+
+
+def test_servers_without_an_argument(fake: FakeServer) -> None:
+    with refusing_port() as port, Program("wispsocks", "--listen", "127.0.0.1:0", "--server",
+                                          f"ws://127.0.0.1:{port}/", "--server",
+                                          fake.url) as bridge:
+        fake.accept_open()
+        bridge.wait_log(f"^connected to {fake.url} ")
+
+
+def test_round_without_success(start: Start, wispsocks: Callable[..., Bridge]) -> None:
+    """All are tried in their order, then there is a pause."""
+    fakes = [start(FakeServer()) for _ in range(3)]
+    first, second, third = (fake.url for fake in fakes)
+    bridge = wispsocks(first, "--server", second, "--server", third)
+    for _ in range(2):
+        for fake in fakes:
+            fake.accept().answer("503 Service Unavailable")
+    check_order(bridge, *[(first, False), (second, False), (third, True)] * 2)
+
+
+@pytest.mark.parametrize("failure", ["no Wisp", "redirect", "unknown host"])
+def test_next_server_whatever_the_failure(start: Start, fake: FakeServer, failure: str,
+                                          wispsocks: Callable[..., Bridge]) -> None:
+    bad = start(FakeServer())
+    url = "ws://no-such-host.invalid/" if failure == "unknown host" else bad.url
+    bridge = wispsocks(url, "--server", fake.url)
+    if failure == "no Wisp":
+        bad.accept().upgrade(behind=b"\xff" * 100)
+    elif failure == "redirect":
+        bad.accept().answer("302 Found", "Location: https://127.0.0.1/")
+    fake.accept_open()
+    bridge.wait_log(f"^connected to {fake.url} ")
+
+
+def test_hopeless_is_what_all_servers_are(start: Start, wispsocks: Callable[..., Bridge]) -> None:
+    """As long as one may come back, the program goes on."""
+    fakes = [start(FakeServer()), start(FakeServer())]
+    bridge = wispsocks(fakes[0].url, "--server", fakes[1].url)
+    fakes[0].accept().answer("404 Not Found")
+    fakes[1].accept().answer("503 Service Unavailable")
+    fakes[0].accept().answer("503 Service Unavailable")
+    fakes[1].accept().answer("404 Not Found")
+    for fake in fakes:
+        fake.accept().answer("404 Not Found")
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(rf"^error: {fakes[1].url}: .*404")
+
+
+def test_server_in_use_comes_first_for_a_while(start: Start, fake: FakeServer,
+                                               wispsocks: Callable[..., Bridge]) -> None:
+    """After a loss, the first one is not bothered again at once."""
+    first = start(FakeServer())
+    bridge = wispsocks(first.url, "--server", fake.url)
+    first.accept().answer("503 Service Unavailable")
+    for _ in range(3):
+        server = fake.accept_open()
+        before = bridge.mark()
+        server.close()
+        bridge.wait_log(f"^disconnected from {fake.url}: ", since=before)
+    fake.accept().answer("503 Service Unavailable")
+    first.accept_open()
+    bridge.wait_log(f"^connected to {first.url} ")
+
+
+def test_first_server_is_preferred_later(start: Start, fake: FakeServer,
+                                         wispsocks: Callable[..., Bridge]) -> None:
+    """After a loss that comes later than that while."""
+    first = start(FakeServer())
+    bridge = wispsocks(first.url, "--server", fake.url, "--return-after", "0.5")
+    first.accept().answer("503 Service Unavailable")
+    server = fake.accept_open()
+    bridge.dial("example.test", 80)  # with a stream, it does not go by itself
+    server.recv_connect()
+    rest(1)
+    server.close()
+    first.accept_open()
+    bridge.wait_log(f"^connected to {first.url} ")
+
+
+def test_tunnel_moves_back_when_idle(start: Start, fake: FakeServer,
+                                     wispsocks: Callable[..., Bridge]) -> None:
+    first = start(FakeServer())
+    bridge = wispsocks(first.url, "--server", fake.url, "--return-after", "0.2")
+    first.accept().answer("503 Service Unavailable")
+    server = fake.accept_open()
+    bridge.wait_log(f"^disconnected from {fake.url}: going back to the first server; "
+                    r"next try in 0\.0 s$")
+    assert server.recv_end() == 1001
+    first.accept().answer("503 Service Unavailable")  # it is not back yet
+    server = fake.accept_open()
+    assert server.recv_end() == 1001
+    server = first.accept_open()
+    bridge.wait_log(f"^connected to {first.url} ")
+    rest(0.5)
+    bridge.dial("example.test", 80)  # and there it stays
+    server.recv_connect()
+
+
+def test_tunnel_does_not_move_under_streams(start: Start, fake: FakeServer,
+                                            wispsocks: Callable[..., Bridge]) -> None:
+    first = start(FakeServer())
+    bridge = wispsocks(first.url, "--server", fake.url, "--return-after", "0.2")
+    first.accept().answer("503 Service Unavailable")
+    server = fake.accept_open()
+    program = bridge.dial("example.test", 80)
+    stream = server.recv_connect().stream
+    rest(2)
+    server.send(packets.data(stream, b"still here"))
+    assert socks.recv_exactly(program, 10) == b"still here"
+    assert not bridge.find_log("going back")
+    server.send(packets.close(stream, packets.VOLUNTARY))
+    first.accept_open()
+    bridge.wait_log(f"^connected to {first.url} ")
+
+
+def test_wrong_url_of_another_server() -> None:
+    assert "http://127.0.0.1/" in check_usage_error("wispsocks", URL, "--server",
+                                                    "http://127.0.0.1/")
