@@ -50,8 +50,13 @@ static char *
 read_all(int fd, size_t *size, const char **wrong)
 {
 	char *text = malloc(FILE_MAX + 1);
-	const ssize_t n = text != NULL ? read_up_to(fd, text, FILE_MAX + 1) : -1;
+	ssize_t n;
 
+	if (text == NULL) {
+		*wrong = "out of memory";
+		return NULL;
+	}
+	n = read_up_to(fd, text, FILE_MAX + 1);
 	if (n < 0)
 		*wrong = strerror(errno);
 	else if ((size_t)n > FILE_MAX)

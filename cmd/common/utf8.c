@@ -3,9 +3,9 @@
 #include <stdint.h>
 
 size_t
-utf8_size(const char *p)
+utf8_size(const char *text)
 {
-	const unsigned char *text = (const unsigned char *)p;
+	const unsigned char *p = (const unsigned char *)text;
 	static const struct {
 		uint8_t from, to;               /* the first byte */
 		uint8_t second_from, second_to; /* the second; the others are 0x80 to 0xbf */
@@ -21,15 +21,15 @@ utf8_size(const char *p)
 		{0xf4, 0xf4, 0x80, 0x8f, 4},
 	};
 
-	if (text[0] < 0x80)
+	if (p[0] < 0x80)
 		return 1;
 	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-		if (text[0] < forms[i].from || text[0] > forms[i].to)
+		if (p[0] < forms[i].from || p[0] > forms[i].to)
 			continue;
-		if (text[1] < forms[i].second_from || text[1] > forms[i].second_to)
+		if (p[1] < forms[i].second_from || p[1] > forms[i].second_to)
 			return 0;
 		for (size_t at = 2; at < forms[i].size; at++)
-			if (text[at] < 0x80 || text[at] > 0xbf)
+			if (p[at] < 0x80 || p[at] > 0xbf)
 				return 0;
 		return forms[i].size;
 	}
@@ -37,9 +37,9 @@ utf8_size(const char *p)
 }
 
 bool
-utf8_is_control(const char *p)
+utf8_is_control(const char *text)
 {
-	const unsigned char *text = (const unsigned char *)p;
+	const unsigned char *p = (const unsigned char *)text;
 
-	return text[0] < ' ' || text[0] == 0x7f || (text[0] == 0xc2 && text[1] >= 0x80 && text[1] < 0xa0);
+	return p[0] < ' ' || p[0] == 0x7f || (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0);
 }

@@ -226,7 +226,8 @@ begin_stream(struct client *client)
 	if (!client_accept(client, NULL))
 		return false;
 	wisp_stream_ready(client->stream);
-	check_idle(client);
+	if (idle_limit_ms(client) != 0)
+		set_timer(client, idle_limit_ms(client));
 	return true;
 }
 
