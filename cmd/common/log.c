@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "json.h"
+#include "utf8.h"
 
 #define MESSAGE_SIZE 1024
 /* A line of JSON, with what stands around the message. */
@@ -53,9 +54,13 @@ log_set_format(enum log_format format)
 void
 log_make_printable(char *text)
 {
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = '?';
+	while (*text != '\0') {
+		const size_t size = utf8_size(text);
+
+		if (size == 0 || utf8_is_control(text))
+			memset(text, '?', size > 0 ? size : 1);
+		text += size > 0 ? size : 1;
+	}
 }
 
 /* Whether standard error is the journal's. The variable alone does not say it: it is inherited. */
