@@ -52,11 +52,8 @@ read_all(int fd, size_t *size, const char **wrong)
 	char *text = malloc(FILE_MAX + 1);
 	const ssize_t n = text != NULL ? read_up_to(fd, text, FILE_MAX + 1) : -1;
 
-	if (n < 0)
-		*wrong = strerror(errno);
-	else if ((size_t)n > FILE_MAX)
-		*wrong = "it is too long";
-	if (*wrong != NULL) {
+	if (n < 0 || (size_t)n > FILE_MAX) {
+		*wrong = n < 0 ? strerror(errno) : "it is too long";
 		file_free(text, FILE_MAX);
 		return NULL;
 	}

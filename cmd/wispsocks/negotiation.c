@@ -121,7 +121,7 @@ read_more(struct client *client, size_t need)
 void
 negotiation_advance(struct client *client)
 {
-	union message message;
+	union message message = {.password = {0}};
 	bool more = true;
 
 	while (more) {
