@@ -18,9 +18,11 @@ class Bridge(Program):
     been stopped.
     """
 
-    def __init__(self, url: str, *options: str | Path) -> None:
+    def __init__(self, url: str, *options: str | Path, more_env: dict[str, str] | None = None,
+                 pass_fds: tuple[int, ...] = ()) -> None:
         self._programs: list[socket.socket] = []
-        super().__init__("wispsocks", "--listen", "127.0.0.1:0", *options, url)
+        super().__init__("wispsocks", "--listen", "127.0.0.1:0", *options, url,
+                         more_env=more_env, pass_fds=pass_fds)
 
     def wait_connected(self, since: int = 0) -> str:
         """Wait for a connection to the server; what the log says about it, in its parentheses."""
