@@ -460,8 +460,9 @@ on_motd(void *arg, const uint8_t *p, size_t n)
 	(void)arg;
 	for (int lines = 0; n > 0 && lines < MOTD_LINES_MAX; lines++) {
 		const size_t size = (end = memchr(text, '\n', n)) != NULL ? (size_t)(end - text) : n;
+		const size_t shown = size > 0 && text[size - 1] == '\r' ? size - 1 : size;
 
-		log_info("message of the day: %.*s", (int)(size < MOTD_LINE_MAX ? size : MOTD_LINE_MAX), text);
+		log_info("message of the day: %.*s", (int)(shown < MOTD_LINE_MAX ? shown : MOTD_LINE_MAX), text);
 		text += end != NULL ? size + 1 : size;
 		n -= end != NULL ? size + 1 : size;
 	}
