@@ -650,11 +650,10 @@ tunnel_reload(struct tunnel *tunnel)
 	uint8_t files[FILE_DIGEST_SIZE];
 
 	digest_files(tunnel, files);
-	if (memcmp(files, tunnel->files, sizeof files) == 0)
-		return;
+	/* Also when nothing has changed: that a file cannot be used any more is to be said. */
 	if (!credentials_load(&credentials, &tunnel->options->credentials))
 		return;
-	if (!tls_check(&tunnel->options->tls)) {
+	if (!tls_check(&tunnel->options->tls) || memcmp(files, tunnel->files, sizeof files) == 0) {
 		credentials_free(&credentials);
 		return;
 	}
