@@ -68,6 +68,7 @@ struct tunnel {
 	struct event held_timer; /* the session's deadline */
 	struct event ping_timer;
 	uint64_t delay_ms;
+	bool refused;             /* what does not get better by hurrying */
 	uint64_t attempted_ms;    /* the last one */
 	uint64_t next_attempt_ms; /* WAITING */
 	uint64_t up_ms;
@@ -151,7 +152,7 @@ on_failure(struct tunnel *tunnel)
 	const bool was_up = tunnel->state == TUNNEL_UP;
 	const bool connecting = tunnel->state == TUNNEL_CONNECTING;
 
-	if (was_up && clock_now_ms() - tunnel->up_ms >= STOOD_MS)
+	if (was_up && !tunnel->refused && clock_now_ms() - tunnel->up_ms >= STOOD_MS)
 		tunnel->delay_ms = DELAY_MIN_MS;
 	tunnel->state = TUNNEL_WAITING;
 	disconnect(tunnel);
@@ -188,6 +189,16 @@ receive(struct tunnel *tunnel)
 		event_active(&tunnel->run_event, EV_TIMEOUT, 0);
 }
 
+/* Why the server does not get the credentials that it asks for, and there are. */
+static const char *
+why_withheld(const struct tunnel *tunnel)
+{
+	if (!route_is_own_origin(&tunnel->route))
+		return "they are not shown to a server that another one redirects to: give its own URL";
+	return "they are only shown to one that TLS has verified: use wss:// without --insecure, or "
+	       "--unverified-credentials";
+}
+
 /* The server wants credentials that it does not get. */
 static void
 judge_missing_credentials(struct tunnel *tunnel, const struct wisp_handshake *handshake)
@@ -198,9 +209,8 @@ judge_missing_credentials(struct tunnel *tunnel, const struct wisp_handshake *ha
 		failure_set(&tunnel->failure, FAILURE_ANSWERED,
 			"the server requires credentials, which Wisp v1 cannot carry; leave out --wisp 1");
 	else if (handshake->withheld)
-		failure_set(&tunnel->failure, FAILURE_ANSWERED,
-			"the server asks for credentials, which only one gets that TLS has verified: use wss://, or "
-			"--unverified-credentials");
+		failure_set(&tunnel->failure, FAILURE_ANSWERED, "the server requires credentials; %s",
+			why_withheld(tunnel));
 	else
 		failure_set(&tunnel->failure, FAILURE_ANSWERED, "%s; give --user and --password-file, or --key",
 			ours ? handshake->error : "the server requires credentials");
@@ -232,6 +242,7 @@ judge_session(struct tunnel *tunnel)
 		failure_set(&tunnel->failure, FAILURE_PASSING, "%s", wisp_session_error(tunnel->session));
 		return;
 	}
+	tunnel->refused = true;
 	tunnel->delay_ms = DELAY_MAX_MS;
 }
 
@@ -438,8 +449,7 @@ on_ready(void *arg)
 		tunnel->route.redirect_count > 0 ? tunnel->route.url.text : "");
 	notify_status("connected to %s", tunnel->options->url.authority);
 	if (wisp_session_handshake(tunnel->session)->withheld)
-		log_warning("credentials are kept from a server that TLS has not verified; use wss://, or "
-			    "--unverified-credentials");
+		log_warning("the server asks for credentials; %s", why_withheld(tunnel));
 	tunnel->callbacks->up(tunnel->arg);
 }
 
@@ -544,6 +554,7 @@ static void
 begin_attempt(struct tunnel *tunnel)
 {
 	tunnel->attempted_ms = clock_now_ms();
+	tunnel->refused = false;
 	route_begin(&tunnel->route, &tunnel->options->url);
 	go(tunnel);
 }
@@ -566,7 +577,7 @@ tunnel_hurry(struct tunnel *tunnel)
 	const uint64_t wait_ms = since_ms < HURRY_MS ? HURRY_MS - since_ms : 0;
 	const struct timeval tv = clock_timeval(wait_ms);
 
-	if (tunnel->state == TUNNEL_WAITING && clock_now_ms() + wait_ms < tunnel->next_attempt_ms)
+	if (tunnel->state == TUNNEL_WAITING && !tunnel->refused && clock_now_ms() + wait_ms < tunnel->next_attempt_ms)
 		evtimer_add(&tunnel->attempt_timer, &tv);
 }
 
