@@ -26,6 +26,17 @@ is_exposed(const struct stat *st)
 	return st->st_uid == geteuid() && st->st_mode & (S_IRGRP | S_IWGRP);
 }
 
+/* Open a file. What is none, such as a pipe, must not keep us waiting for somebody to open its other end. */
+static int
+open_to_read(const char *path)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd >= 0)
+		fcntl(fd, F_SETFL, 0);
+	return fd;
+}
+
 /* Read to the end, or until there is more than fits. Returns how many bytes there were, or -1 with errno. */
 static ssize_t
 read_up_to(int fd, char *text, size_t room)
@@ -57,11 +68,8 @@ read_all(int fd, size_t *size, const char **wrong)
 		return NULL;
 	}
 	n = read_up_to(fd, text, FILE_MAX + 1);
-	if (n < 0)
-		*wrong = strerror(errno);
-	else if ((size_t)n > FILE_MAX)
-		*wrong = "it is too long";
-	if (*wrong != NULL) {
+	if (n < 0 || (size_t)n > FILE_MAX) {
+		*wrong = n < 0 ? strerror(errno) : "it is too long";
 		file_free(text, FILE_MAX);
 		return NULL;
 	}
@@ -73,7 +81,7 @@ read_all(int fd, size_t *size, const char **wrong)
 char *
 file_read(const char *option, const char *path, bool secret, size_t *size)
 {
-	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	const int fd = open_to_read(path);
 	const char *wrong = NULL;
 	struct stat st;
 	char *text = NULL;
@@ -93,15 +101,21 @@ file_read(const char *option, const char *path, bool secret, size_t *size)
 	return text;
 }
 
-/* Add a file to a digest: its place among the others, and what is in it, or that it cannot be read. */
+/*
+ * Add a file to a digest: its place among the others, and what is in it, or that it cannot be read. What can be read
+ * only once, as a pipe, is left to those who need it.
+ */
 static void
 add_to_digest(EVP_MD_CTX *context, size_t place, const char *path)
 {
-	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	const int fd = open_to_read(path);
 	const char *wrong = NULL;
+	struct stat st;
 	size_t size = 0;
-	char *text = fd >= 0 ? read_all(fd, &size, &wrong) : NULL;
+	char *text = NULL;
 
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		text = read_all(fd, &size, &wrong);
 	EVP_DigestUpdate(context, &place, sizeof place);
 	EVP_DigestUpdate(context, &size, sizeof size);
 	if (text != NULL)

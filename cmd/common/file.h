@@ -18,7 +18,10 @@ char *file_read(const char *option, const char *path, bool secret, size_t *size)
 
 #define FILE_DIGEST_SIZE 32
 
-/* A digest of what is in some files, to see whether any has changed. Names that are NULL are passed over. */
+/*
+ * A digest of what is in some files, to see whether any has changed. Names that are NULL are passed over, and pipes are
+ * not read.
+ */
 void file_digest(const char *const *paths, size_t count, uint8_t digest[FILE_DIGEST_SIZE]);
 
 /* Wipe and free. NULL is allowed. */

@@ -13,17 +13,16 @@ json_escape(const char *text, char *out)
 	char *const begin = out;
 
 	while (*text != '\0') {
-		const unsigned char byte = (unsigned char)*text;
 		const size_t size = utf8_size(text);
 
 		if (size == 0) {
 			memcpy(out, REPLACEMENT, 3);
 			out += 3;
-		} else if (byte == '"' || byte == '\\') {
+		} else if (*text == '"' || *text == '\\') {
 			*out++ = '\\';
 			*out++ = *text;
-		} else if (size == 1 && utf8_is_control(text)) {
-			out += sprintf(out, "\\u%04x", byte);
+		} else if (utf8_is_control(text)) {
+			out += sprintf(out, "\\u%04x", (unsigned char)text[size - 1]);
 		} else {
 			memcpy(out, text, size);
 			out += size;

@@ -56,9 +56,8 @@ log_make_printable(char *text)
 {
 	while (*text != '\0') {
 		const size_t size = utf8_size(text);
-		const bool harmless = size > 0 && !utf8_is_control(text);
 
-		if (!harmless)
+		if (size == 0 || utf8_is_control(text))
 			memset(text, '?', size > 0 ? size : 1);
 		text += size > 0 ? size : 1;
 	}

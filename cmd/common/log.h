@@ -27,7 +27,7 @@ int log_level(void);
 /* At first, it is TEXT. */
 void log_set_format(enum log_format format);
 
-/* Put a '?' in the place of each byte of a control character, or that is not UTF-8, in place. */
+/* Put a '?' in the place of each byte of a control character, or of what is not UTF-8, in place. */
 void log_make_printable(char *text);
 
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -5,7 +5,6 @@
 size_t
 utf8_size(const char *text)
 {
-	const unsigned char *p = (const unsigned char *)text;
 	static const struct {
 		uint8_t from, to;               /* the first byte */
 		uint8_t second_from, second_to; /* the second; the others are 0x80 to 0xbf */
@@ -20,16 +19,17 @@ utf8_size(const char *text)
 		{0xf1, 0xf3, 0x80, 0xbf, 4},
 		{0xf4, 0xf4, 0x80, 0x8f, 4},
 	};
+	const unsigned char *bytes = (const unsigned char *)text;
 
-	if (p[0] < 0x80)
+	if (bytes[0] < 0x80)
 		return 1;
 	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-		if (p[0] < forms[i].from || p[0] > forms[i].to)
+		if (bytes[0] < forms[i].from || bytes[0] > forms[i].to)
 			continue;
-		if (p[1] < forms[i].second_from || p[1] > forms[i].second_to)
+		if (bytes[1] < forms[i].second_from || bytes[1] > forms[i].second_to)
 			return 0;
 		for (size_t at = 2; at < forms[i].size; at++)
-			if (p[at] < 0x80 || p[at] > 0xbf)
+			if (bytes[at] < 0x80 || bytes[at] > 0xbf)
 				return 0;
 		return forms[i].size;
 	}
@@ -39,7 +39,7 @@ utf8_size(const char *text)
 bool
 utf8_is_control(const char *text)
 {
-	const unsigned char *p = (const unsigned char *)text;
+	const unsigned char *bytes = (const unsigned char *)text;
 
-	return p[0] < ' ' || p[0] == 0x7f || (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0);
+	return bytes[0] < ' ' || bytes[0] == 0x7f || (bytes[0] == 0xc2 && bytes[1] >= 0x80 && bytes[1] <= 0x9f);
 }

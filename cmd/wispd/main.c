@@ -102,6 +102,12 @@ check(struct settings *settings)
 		return false;
 	}
 	options->version = settings->version == 0 ? 2 : 1;
+	if (options->version == 1 && (options->user_file != NULL || options->authorized_keys != NULL)) {
+		options_complain(&program,
+			"clients cannot show credentials with Wisp v1: leave out --wisp 1, or --user-file and "
+			"--authorized-keys");
+		return false;
+	}
 	log_set_level(LOG_LEVEL_INFO + settings->verbosity);
 	raise_descriptor_limit();
 	return true;

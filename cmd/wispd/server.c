@@ -51,6 +51,14 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	lws_service(server->context, -1);
 }
 
+/* Instead of OpenSSL's, which would ask on the terminal, also when the files are read again. */
+static int
+no_passphrase(char *passphrase, int size, int writing, void *arg)
+{
+	(void)passphrase, (void)size, (void)writing, (void)arg;
+	return -1;
+}
+
 /* libwebsockets would say little about files that it cannot use. */
 static bool
 check_certificate(const struct server_options *options)
@@ -62,6 +70,7 @@ check_certificate(const struct server_options *options)
 		log_error("cannot set up TLS");
 		return false;
 	}
+	SSL_CTX_set_default_passwd_cb(context, no_passphrase);
 	if (SSL_CTX_use_certificate_chain_file(context, options->cert) != 1)
 		wrong = "--cert";
 	else if (SSL_CTX_use_PrivateKey_file(context, options->cert_key, SSL_FILETYPE_PEM) != 1 ||

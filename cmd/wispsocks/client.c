@@ -222,12 +222,15 @@ client_accept(struct client *client, const struct wisp_socks5_address *address)
 static bool
 begin_stream(struct client *client)
 {
+	const uint64_t limit_ms = idle_limit_ms(client);
+
 	client->state = CLIENT_OPEN;
 	if (!client_accept(client, NULL))
 		return false;
+	client->relay.moved_ms = clock_now_ms();
+	if (limit_ms != 0)
+		set_timer(client, limit_ms);
 	wisp_stream_ready(client->stream);
-	if (idle_limit_ms(client) != 0)
-		set_timer(client, idle_limit_ms(client));
 	return true;
 }
 

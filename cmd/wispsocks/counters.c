@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <wisp/packet.h>
 
@@ -12,6 +13,10 @@
 void
 counters_end(struct counters *counters, uint8_t reason)
 {
+	const char *unknown = wisp_reason_text(WISP_REASON_UNKNOWN);
+
+	if (strcmp(wisp_reason_text(reason), unknown) == 0)
+		reason = WISP_REASON_UNKNOWN;
 	if (reason != WISP_REASON_VOLUNTARY)
 		counters->failed[reason]++;
 }

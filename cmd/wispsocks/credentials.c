@@ -6,6 +6,19 @@
 #include "file.h"
 #include "log.h"
 
+/* `where` is within what `option` names. Without memory, and when it is too long, there is none: logged. */
+static void
+keep_password(struct credentials *credentials, const char *password, const char *option, const char *where)
+{
+	if (strlen(password) > WISP_PASSWORD_MAX) {
+		log_error("%s: the password in %s is too long", option, where);
+		return;
+	}
+	credentials->password = strdup(password);
+	if (credentials->password == NULL)
+		log_error("%s: %s: out of memory", option, where);
+}
+
 /* The password is the file's first line. */
 static bool
 load_password(struct credentials *credentials, const char *path)
@@ -16,13 +29,10 @@ load_password(struct credentials *credentials, const char *path)
 	if (text == NULL)
 		return false;
 	text[strcspn(text, "\r\n")] = '\0';
-	if (strlen(text) > WISP_PASSWORD_MAX) {
-		log_error("--password-file: the password in %s is too long", path);
-	} else {
-		credentials->password = strdup(text);
-		if (credentials->password == NULL)
-			log_error("--password-file: %s: out of memory", path);
-	}
+	if (size == 0)
+		log_error("--password-file: there is no password in %s", path);
+	else
+		keep_password(credentials, text, "--password-file", path);
 	file_free(text, size);
 	return credentials->password != NULL;
 }
@@ -49,10 +59,12 @@ credentials_load(struct credentials *credentials, const struct credentials_optio
 	bool good = true;
 
 	memset(credentials, 0, sizeof *credentials);
-	if (options->password_file != NULL)
+	if (options->password_file != NULL) {
 		good = load_password(credentials, options->password_file);
-	else if (options->password != NULL)
-		good = (credentials->password = strdup(options->password)) != NULL;
+	} else if (options->password != NULL) {
+		keep_password(credentials, options->password, "--user", "WISPSOCKS_PASSWORD");
+		good = credentials->password != NULL;
+	}
 	if (good && options->key_file != NULL)
 		good = load_key(credentials, options->key_file);
 	if (!good)

@@ -7,6 +7,8 @@
 static const char not_socks5[] =
 	"a program does not speak SOCKS5 (its first byte is 0x%02x); set it to SOCKS5, not HTTP or SOCKS4";
 
+static const char not_rfc1929[] = "a program's user name and password are not as RFC 1929 has them (version 0x%02x)";
+
 /* Send a message of the handshake. Returns false when that was the end of the client. */
 static bool
 reply(struct client *client, const uint8_t *p, size_t n)
@@ -121,7 +123,7 @@ read_more(struct client *client, size_t need)
 void
 negotiation_advance(struct client *client)
 {
-	union message message = {0};
+	union message message = {.password = {0}};
 	bool more = true;
 
 	while (more) {
@@ -135,7 +137,8 @@ negotiation_advance(struct client *client)
 			more = answer(client, &message);
 			break;
 		case WISP_SOCKS5_INVALID:
-			log_info(not_socks5, client->negotiation->message[0]);
+			log_info(client->state == CLIENT_PASSWORD ? not_rfc1929 : not_socks5,
+				client->negotiation->message[0]);
 			client_free(client);
 			return;
 		case WISP_SOCKS5_BAD_ADDRESS:

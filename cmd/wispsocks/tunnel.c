@@ -68,6 +68,7 @@ struct tunnel {
 	struct event ping_timer;
 	struct event return_timer; /* to the first server */
 	struct backoff backoff;
+	bool refused;             /* what does not get better by hurrying */
 	uint64_t attempted_ms;    /* the last one */
 	uint64_t next_attempt_ms; /* WAITING */
 	uint64_t up_ms;
@@ -116,7 +117,7 @@ disconnect(struct tunnel *tunnel)
 static void
 note_end(struct tunnel *tunnel)
 {
-	if (clock_now_ms() - tunnel->up_ms >= STOOD_MS)
+	if (!tunnel->refused && clock_now_ms() - tunnel->up_ms >= STOOD_MS)
 		backoff_reset(&tunnel->backoff);
 }
 
@@ -200,6 +201,16 @@ receive(struct tunnel *tunnel)
 		event_active(&tunnel->run_event, EV_TIMEOUT, 0);
 }
 
+/* Why the server does not get the credentials that it asks for, and there are. */
+static const char *
+why_withheld(const struct tunnel *tunnel)
+{
+	if (!route_is_own_origin(&tunnel->route))
+		return "they are not shown to a server that another one redirects to: give its own URL";
+	return "they are only shown to one that TLS has verified: use wss:// without --insecure, or "
+	       "--unverified-credentials";
+}
+
 /* The server wants credentials that it does not get. */
 static void
 judge_missing_credentials(struct tunnel *tunnel, const struct wisp_handshake *handshake)
@@ -210,9 +221,8 @@ judge_missing_credentials(struct tunnel *tunnel, const struct wisp_handshake *ha
 		failure_set(&tunnel->failure, FAILURE_ANSWERED,
 			"the server requires credentials, which Wisp v1 cannot carry; leave out --wisp 1");
 	else if (handshake->withheld)
-		failure_set(&tunnel->failure, FAILURE_ANSWERED,
-			"the server asks for credentials, which only one gets that TLS has verified: use wss://, or "
-			"--unverified-credentials");
+		failure_set(&tunnel->failure, FAILURE_ANSWERED, "the server requires credentials; %s",
+			why_withheld(tunnel));
 	else
 		failure_set(&tunnel->failure, FAILURE_ANSWERED, "%s; give --user and --password-file, or --key",
 			ours ? handshake->error : "the server requires credentials");
@@ -245,6 +255,7 @@ judge_session(struct tunnel *tunnel)
 		return;
 	}
 	backoff_slow(&tunnel->backoff);
+	tunnel->refused = true;
 }
 
 static bool
@@ -505,8 +516,7 @@ on_ready(void *arg)
 		tunnel->route.redirect_count > 0 ? tunnel->route.url.text : "");
 	notify_status("connected to %s", tunnel->route.server->authority);
 	if (wisp_session_handshake(tunnel->session)->withheld)
-		log_warning("credentials are kept from a server that TLS has not verified; use wss://, or "
-			    "--unverified-credentials");
+		log_warning("the server asks for credentials; %s", why_withheld(tunnel));
 	set_return_timer(tunnel, 0);
 	tunnel->callbacks->up(tunnel->arg);
 }
@@ -528,8 +538,9 @@ on_motd(void *arg, const uint8_t *p, size_t n)
 	(void)arg;
 	for (int lines = 0; n > 0 && lines < MOTD_LINES_MAX; lines++) {
 		const size_t size = (end = memchr(text, '\n', n)) != NULL ? (size_t)(end - text) : n;
+		const size_t shown = size > 0 && text[size - 1] == '\r' ? size - 1 : size;
 
-		log_info("message of the day: %.*s", (int)(size < MOTD_LINE_MAX ? size : MOTD_LINE_MAX), text);
+		log_info("message of the day: %.*s", (int)(shown < MOTD_LINE_MAX ? shown : MOTD_LINE_MAX), text);
 		text += end != NULL ? size + 1 : size;
 		n -= end != NULL ? size + 1 : size;
 	}
@@ -614,6 +625,7 @@ static void
 begin_attempt(struct tunnel *tunnel)
 {
 	tunnel->attempted_ms = clock_now_ms();
+	tunnel->refused = false;
 	route_begin(&tunnel->route, tunnel->attempted_ms);
 	go(tunnel);
 }
@@ -635,7 +647,7 @@ tunnel_hurry(struct tunnel *tunnel)
 	const uint64_t wait_ms = since_ms < HURRY_MS ? HURRY_MS - since_ms : 0;
 	const struct timeval tv = clock_timeval(wait_ms);
 
-	if (tunnel->state == TUNNEL_WAITING && clock_now_ms() + wait_ms < tunnel->next_attempt_ms)
+	if (tunnel->state == TUNNEL_WAITING && !tunnel->refused && clock_now_ms() + wait_ms < tunnel->next_attempt_ms)
 		evtimer_add(&tunnel->attempt_timer, &tv);
 }
 
@@ -718,11 +730,10 @@ tunnel_reload(struct tunnel *tunnel)
 	uint8_t files[FILE_DIGEST_SIZE];
 
 	digest_files(tunnel, files);
-	if (memcmp(files, tunnel->files, sizeof files) == 0)
-		return;
+	/* Also when nothing has changed: that a file cannot be used any more is to be said. */
 	if (!credentials_load(&credentials, &tunnel->options->credentials))
 		return;
-	if (!tls_check(&tunnel->options->tls)) {
+	if (!tls_check(&tunnel->options->tls) || memcmp(files, tunnel->files, sizeof files) == 0) {
 		credentials_free(&credentials);
 		return;
 	}

@@ -20,10 +20,10 @@ class Bridge(Program):
     """
 
     def __init__(self, url: str, *options: str | Path, prefix: Sequence[str | Path] = (),
-                 env: dict[str, str] | None = None) -> None:
+                 env: dict[str, str] | None = None, pass_fds: tuple[int, ...] = ()) -> None:
         self._programs: list[socket.socket] = []
         super().__init__("wispsocks", "--listen", "127.0.0.1:0", *options, url, prefix=prefix,
-                         env=env)
+                         env=env, pass_fds=pass_fds)
 
     def wait_connected(self, since: int = 0) -> str:
         """Wait for a connection to the server; what the log says about it, in its parentheses."""

@@ -80,6 +80,10 @@ class Authority:
                         "pass:secret", "-out", path], check=True, capture_output=True)
         return path
 
+    def trusted(self) -> ssl.SSLContext:
+        """A TLS client's side that trusts it."""
+        return ssl.create_default_context(cafile=str(self.cacert))
+
     def self_signed(self) -> Certificate:
         return self._self_signed("self-signed", "localhost", "server_extensions", GOOD_NAMES)
 

@@ -102,5 +102,5 @@ def fake(start: Start) -> FakeServer:
 
 @pytest.fixture
 def wispsocks(start: Start) -> Callable[..., Bridge]:
-    """Starts wispsocks: `wispsocks(url, *options)`."""
+    """Starts wispsocks: `wispsocks(url, *options)`, and more as `Bridge` has it."""
     return lambda url, *options, **more: start(Bridge(url, *options, **more))

@@ -57,13 +57,19 @@ class Peer(Link):
         head = "\r\n".join([f"HTTP/1.1 {status}", *headers, "", ""])
         self.send_raw(head.encode() + behind)
 
-    def open(self, version: int = 1, credit: int = 128) -> Peer:
-        """Upgrade and go through the handshake of a server of this version."""
+    def offer(self, *offered: bytes) -> dict[int, bytes]:
+        """Upgrade and send the INFO of a v2 server; the extensions of the client's INFO."""
         self.upgrade()
+        assert self.offers_v2
+        self.send(packets.info(b"".join(offered)))
+        return packets.extensions(self.recv_type(packets.INFO, 0))
+
+    def open(self, version: int = 1, credit: int = 128, offered: bytes = b"") -> Peer:
+        """Upgrade and go through the handshake of a server of this version."""
         if version == 2:
-            assert self.offers_v2
-            self.send(packets.info())
-            assert self.recv_type(packets.INFO, 0).payload[0] == 2
+            self.offer(offered)
+        else:
+            self.upgrade()
         self.send(packets.credit(0, credit))
         return self
 
@@ -83,7 +89,7 @@ class FakeServer:
 
     def __init__(self, context: ssl.SSLContext | None = None, rcvbuf: int = 0,
                  listener: socket.socket | None = None) -> None:
-        self._context = context
+        self.context = context  #: of the connections to come
         self._listener = listener or socket.socket()
         self._listener.settimeout(GUARD)
         if rcvbuf:
@@ -102,21 +108,21 @@ class FakeServer:
         return self.url_at("127.0.0.1")
 
     def url_at(self, host: str, path: str = "/") -> str:
-        return f"{'wss' if self._context else 'ws'}://{host}:{self.port}{path}"
+        return f"{'wss' if self.context else 'ws'}://{host}:{self.port}{path}"
 
     def accept(self) -> Peer:
         conn, _ = self._listener.accept()
         conn.settimeout(GUARD)
         conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._context:
-            conn = self._context.wrap_socket(conn, server_side=True)
+        if self.context:
+            conn = self.context.wrap_socket(conn, server_side=True)
         peer = Peer(conn)
         self._peers.append(peer)
         return peer
 
-    def accept_open(self, version: int = 1, credit: int = 128) -> Peer:
+    def accept_open(self, version: int = 1, credit: int = 128, offered: bytes = b"") -> Peer:
         """The next connection, ready for streams."""
-        return self.accept().open(version, credit)
+        return self.accept().open(version, credit, offered)
 
     def accept_refused_handshake(self) -> None:
         """The next connection, whose client has to break off TLS before it sends a request."""

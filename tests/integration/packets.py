@@ -19,6 +19,10 @@ TCP, UDP = 1, 2
 UNKNOWN, VOLUNTARY, NETWORK_ERROR, INCOMPATIBLE = 0x01, 0x02, 0x03, 0x04
 INVALID, UNREACHABLE, REFUSED, BLOCKED = 0x41, 0x42, 0x44, 0x48
 CLIENT_OVERWHELMED = 0x81
+BAD_PASSWORD, BAD_SIGNATURE, CREDENTIALS_REQUIRED = 0xc0, 0xc1, 0xc2
+
+#: Extensions of INFO.
+HAS_UDP, PASSWORD, KEY, MOTD, CONFIRMATION = 1, 2, 3, 4, 5
 
 MAX_DATA = 1 << 16
 
@@ -78,6 +82,22 @@ def close(stream: int, reason: int) -> Packet:
 
 def info(extensions: bytes = b"", major: int = 2, minor: int = 0) -> Packet:
     return Packet(INFO, 0, bytes([major, minor]) + extensions)
+
+
+def extension(kind: int, payload: bytes = b"", size: int | None = None) -> bytes:
+    """An extension of INFO; SIZE replaces the right length."""
+    return struct.pack("<BI", kind, len(payload) if size is None else size) + payload
+
+
+def extensions(packet: Packet) -> dict[int, bytes]:
+    """The payloads of the extensions of an INFO, by their ids; it has to be whole."""
+    assert packet.type == INFO and packet.payload[:2] == bytes([2, 0]), packet
+    found, rest = {}, packet.payload[2:]
+    while rest:
+        kind, size = struct.unpack("<BI", rest[:5])
+        assert len(rest) >= 5 + size and kind not in found, packet
+        found[kind], rest = rest[5:5 + size], rest[5 + size:]
+    return found
 
 
 class Ended(Exception):

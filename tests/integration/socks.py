@@ -11,7 +11,7 @@ from typing import NamedTuple
 from procs import GUARD
 
 VERSION = 5
-NO_AUTHENTICATION = 0
+NO_AUTHENTICATION, PASSWORD = 0, 2
 CONNECT, BIND, UDP_ASSOCIATE = 1, 2, 3
 IPV4, NAME, IPV6 = 1, 3, 4
 NO_ACCEPTABLE_METHOD = 0xff
@@ -51,6 +51,11 @@ def request(host: str | bytes, port: int, command: int = CONNECT) -> bytes:
 def opening(host: str | bytes, port: int) -> bytes:
     """The greeting and a CONNECT request, as an impatient client sends them."""
     return greeting(NO_AUTHENTICATION) + request(host, port)
+
+
+def password(user: bytes, secret: bytes, version: int = 1) -> bytes:
+    """The user name and password of RFC 1929."""
+    return bytes([version, len(user)]) + user + bytes([len(secret)]) + secret
 
 
 def recv_exactly(sock: socket.socket, size: int) -> bytes:
@@ -104,6 +109,16 @@ def dial(where: int | str, host: str | bytes, port: int, data: bytes = b"",
     sock.sendall(opening(host, port) + data)
     assert recv_opening(sock).code == SUCCEEDED
     return sock
+
+
+def log_in(sock: socket.socket, user: bytes, secret: bytes) -> bool:
+    """Greet with the password method alone, and show a password; whether it is taken."""
+    sock.sendall(greeting(PASSWORD))
+    assert recv_method(sock) == PASSWORD
+    sock.sendall(password(user, secret))
+    version, status = recv_exactly(sock, 2)
+    assert version == 1
+    return status == 0
 
 
 class End(NamedTuple):

@@ -115,6 +115,18 @@ def test_text_is_the_default(start: Start) -> None:
     assert errors_of("--listen", "unix:/nonexistent/s").startswith(b"error: cannot listen on unix:")
 
 
-def test_text_has_no_control_characters() -> None:
-    (line,) = errors_of("--listen", b"a\x1b[31m\x7f\n").splitlines()
-    assert b"'a?[31m??'" in line
+@pytest.mark.parametrize("text, shown", [
+    (b"a\x1b[31m\x7f\n", b"a?[31m??"),
+    (b"C1 \xc2\x9b31m \x9b \xc2\x80\xc2\x9f.", b"C1 ??31m ? ????."),
+    ("é € 𝄞 \u00a0".encode(), "é € 𝄞 \u00a0".encode()),
+    (b"latin \xe9 \xc2", b"latin ? ?"),
+], ids=repr)
+def test_text_has_no_control_characters(text: bytes, shown: bytes) -> None:
+    """Nor what is not UTF-8, of which terminals may make one."""
+    (line,) = errors_of("--listen", text).splitlines()
+    assert b"'" + shown + b"'" in line
+
+
+def test_json_has_no_control_characters() -> None:
+    (line,) = errors_of("--log-format", "json", "--listen", b"\xc2\x9b31m").splitlines()
+    assert b"\\u009b31m" in line

@@ -67,11 +67,11 @@ class WispClient(Link):
         assert answered["upgrade"].lower() == "websocket"
         super().__init__(sock, masks=True)
 
-    def open(self, version: int = 1) -> int:
-        """Go through the handshake; the credit of a new stream."""
+    def open(self, version: int = 1, named: bytes = b"") -> int:
+        """Go through the handshake, with the extensions NAMED; the credit of a new stream."""
         if version == 2:
             assert self.recv_type(packets.INFO, 0).payload[0] == 2
-            self.send(packets.info())
+            self.send(packets.info(named))
         return self.recv_type(packets.CONTINUE, 0).credit
 
     def __enter__(self) -> WispClient:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 from certs import Certificate
-from procs import TOOLS, Process, Program, free_port
+from procs import GUARD, TOOLS, Process, Program, clean_environment, free_port
 
 NGINX = "/usr/sbin/nginx"
 
@@ -65,9 +66,10 @@ http {{
 class WispJs(Process):
     """wisp-js, which speaks v1 only or, with clients that ask for it, v2."""
 
-    def __init__(self, version: int, port: int | None = None) -> None:
+    def __init__(self, version: int, port: int | None = None, **more: object) -> None:
         self.port = port or free_port()
-        options = {"wisp_version": version, "allow_loopback_ips": True, "allow_private_ips": True}
+        options = {"wisp_version": version, "allow_loopback_ips": True, "allow_private_ips": True,
+                   **more}
         super().__init__([TOOLS / "node_modules/.bin/wisp-js-server", "--host", "127.0.0.1",
                           "--port", str(self.port), "--logging", "WARN",
                           "--options", json.dumps(options)])
@@ -92,6 +94,39 @@ class Wispd(Program):
                  allow: tuple[str, ...] = ("--allow-loopback", "--allow-private")) -> None:
         super().__init__("wispd", "--listen", f"127.0.0.1:{port}", *allow, *options)
         self.addresses()
+
+
+class TlsWispd(Wispd):
+    """The same with a certificate for localhost."""
+
+    def __init__(self, certificate: Certificate, *options: str | Path, port: int = 0) -> None:
+        super().__init__("--cert", certificate.cert, "--cert-key", certificate.key, *options,
+                         port=port)
+
+    @property
+    def url(self) -> str:
+        return f"wss://localhost:{self.port}/"
+
+
+class WispMux(Process):
+    """The server on wisp-mux in tests/interop, which speaks v2."""
+
+    def __init__(self, *options: str | Path) -> None:
+        super().__init__([TOOLS / "interop/release/wisp-mux-server", "--listen", "127.0.0.1:0",
+                          *options])
+        self.port = int(self.wait_log(r"^listening on \S+:(\d+)$").group(1))
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/"
+
+
+def wisp_mux_client(*args: str | Path, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run the client on wisp-mux in tests/interop, with DATA for its standard input."""
+    program = TOOLS / "interop/release/wisp-mux-client"
+    assert program.exists(), f"{program} is missing: build it, or set WISP_TOOLS"
+    return subprocess.run([program, *args], input=data, capture_output=True, timeout=GUARD,
+                          env=clean_environment(), check=False)
 
 
 def start_server(kind: str, port: int | None = None) -> Process:
