@@ -454,3 +454,15 @@ def test_client_that_does_not_read(start: Start, origin: Origin) -> None:
             assert echo_works(client, origin, stream)
         assert server.rss() - before < 32 * 1024 * 1024
         assert not all_sent.is_set(), "the destination has been able to send everything"
+
+
+def test_client_that_does_not_introduce_itself(wispd: Wispd, origin: Origin,
+                                               client: WispClient) -> None:
+    """It is let go after ten seconds, though it answers pings; others notice nothing."""
+    with WispClient(wispd.port, version=2) as silent:
+        silent.recv_type(packets.INFO, 0)
+        since = wispd.mark()
+        assert silent.barrier() == []
+        silent.recv_end()
+    wispd.wait_log("too slow to introduce itself", since)
+    assert echo_works(client, origin)
