@@ -133,6 +133,21 @@ def test_malformed_info_of_servers(fake: FakeServer, start: Start, tmp_path: Pat
             server.close()
 
 
+@pytest.mark.parametrize("short", [
+    packets.extension(packets.PASSWORD), packets.extension(packets.KEY),
+    packets.extension(packets.KEY, b"\x01"), packets.extension(packets.KEY, b"\x00\x01"),
+], ids=repr)
+def test_offer_that_is_too_short(fake: FakeServer, tmp_path: Path, short: bytes,
+                                 wispsocks: Callable[..., Bridge]) -> None:
+    """It is not made whole with what stands behind it, and what is signed is never nothing."""
+    bridge = wispsocks(fake.url, "--unverified-credentials",
+                       "--key", make_key(tmp_path, "key").private)
+    server = fake.accept()
+    server.upgrade()
+    server.send(packets.info(short + packets.extension(packets.HAS_UDP)))
+    assert "too short" in bridge.wait_lost()
+
+
 def test_malformed_info_of_clients(start: Start, origin: Origin, tmp_path: Path) -> None:
     """None of it hangs or crashes wispd: it takes it, or ends that connection."""
     users = write_secret(tmp_path / "users", "me:look\n")
