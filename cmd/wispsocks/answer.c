@@ -95,3 +95,13 @@ answer_judge(struct lws *wsi, const char *key, bool offered, struct answer *answ
 		answer->kind = ANSWER_OPENS;
 	}
 }
+
+void
+answer_look_for_withheld(struct lws *wsi, struct failure *failure)
+{
+	char text[256];
+
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_WWW_AUTHENTICATE) > 0 &&
+		strncmp(header(wsi, WSI_TOKEN_HTTP, text, sizeof text), "401", 3) == 0)
+		judge_status(401, failure);
+}

@@ -32,4 +32,10 @@ struct answer {
  */
 void answer_judge(struct lws *wsi, const char *key, bool offered, struct answer *answer, struct failure *failure);
 
+/*
+ * libwebsockets 4.5 keeps an answer of 401 to itself when it comes with WWW-Authenticate, and leaves the connection as
+ * it is. Sets the failure when there is one.
+ */
+void answer_look_for_withheld(struct lws *wsi, struct failure *failure);
+
 #endif

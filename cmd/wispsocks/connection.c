@@ -88,7 +88,7 @@ judge_connection_error(struct connection *connection, const char *text)
 			"the server refuses the client certificate (%s); check --cert", alert);
 	else if (tls->alert >= 0)
 		failure_set(connection->failure, FAILURE_PASSING, "the server ended TLS (%s)%s", alert,
-			tls->options->cert == NULL ? "; perhaps it wants a client certificate (--cert)" : "");
+			tls->options->cert == NULL ? "; it may want a client certificate (--cert)" : "");
 	else
 		failure_set(connection->failure, FAILURE_PASSING,
 			"the connection failed before there was an answer (%s); check the port, and whether it is ws "
@@ -301,6 +301,8 @@ connection_advance(struct connection *connection)
 	if (connection->state == CONNECTION_UPGRADE) {
 		pump(connection);
 		watch(connection);
+		if (connection->state == CONNECTION_UPGRADE && connection->wsi != NULL)
+			answer_look_for_withheld(connection->wsi, connection->failure);
 	}
 }
 

@@ -76,6 +76,12 @@ route_return_ms(const struct route *route)
 	return route->server != route->servers && route->return_ms != 0 ? route->first_tried_ms + route->return_ms : 0;
 }
 
+void
+route_go_back(struct route *route)
+{
+	route->server = route->servers;
+}
+
 bool
 route_redirect(struct route *route, unsigned status, const char *location, struct failure *failure)
 {

@@ -55,6 +55,9 @@ bool route_is_hopeless(const struct route *route);
 /* When to go back to the first server from the one in use; 0 for never. */
 uint64_t route_return_ms(const struct route *route);
 
+/* Let the next round begin with the first server, whatever the clock says: timers may be early by a tick of it. */
+void route_go_back(struct route *route);
+
 /*
  * The server redirects, with this status and Location, "" when there is none. Returns false, with the failure set, when
  * that is not to be followed. The connection must have been closed.

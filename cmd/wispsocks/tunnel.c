@@ -490,6 +490,7 @@ on_return_timer(evutil_socket_t fd, short what, void *arg)
 	take_leave(tunnel);
 	disconnect(tunnel);
 	note_end(tunnel);
+	route_go_back(&tunnel->route);
 	begin_attempt(tunnel);
 }
 

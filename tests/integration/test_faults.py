@@ -161,7 +161,7 @@ def test_hopeless_answer_ends_the_program(fake: FakeServer, status: str,
                                           wispsocks: Callable[..., Bridge]) -> None:
     """Waiting does not make it better, so it is said at once, with the number."""
     bridge = wispsocks(fake.url)
-    fake.accept().answer(status)
+    fake.accept().answer(status, 'WWW-Authenticate: Digest realm="a", nonce="b"')
     assert bridge.wait_exit() == 1
     bridge.wait_log(rf"^error: .*{status[:3]}")
 
