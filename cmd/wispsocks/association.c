@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "datagrams.h"
 #include "log.h"
+#include "turn.h"
 
 #define ASSOCIATIONS_MAX 1024
 #define STREAMS_MAX 256
@@ -42,6 +43,7 @@ TAILQ_HEAD(flow_list, flow);
 struct association {
 	struct client *client;
 	struct event event; /* of the socket */
+	struct event again; /* there may be more in it */
 	struct event timer; /* for the flow that has been silent for the longest */
 	struct flow_tree flows;
 	struct flow_list used; /* the least recently used first */
@@ -314,11 +316,12 @@ on_socket(evutil_socket_t fd, short what, void *arg)
 	static uint8_t buffer[DATAGRAM_MAX];
 	struct association *association = arg;
 
-	(void)what;
+	(void)fd, (void)what;
 	for (int reads = 0; reads < READS_PER_TURN; reads++) {
 		struct sockaddr_storage source = {0};
 		socklen_t size = sizeof source;
-		const ssize_t n = recvfrom(fd, buffer, sizeof buffer, 0, (struct sockaddr *)&source, &size);
+		const ssize_t n =
+			recvfrom(association->fd, buffer, sizeof buffer, 0, (struct sockaddr *)&source, &size);
 
 		if (n < 0 && (errno == EINTR || errno == ECONNREFUSED))
 			continue;
@@ -327,7 +330,7 @@ on_socket(evutil_socket_t fd, short what, void *arg)
 		if (check_source(association, &source, size))
 			take_datagram(association, buffer, (size_t)n);
 	}
-	event_active(&association->event, EV_READ, 0);
+	turn_again(&association->again);
 }
 
 /* Where to listen: on the address at which the program reached us, or on loopback when it came by a Unix socket. */
@@ -403,6 +406,7 @@ association_new(struct client *client, const struct wisp_socks5_destination *fro
 	TAILQ_INIT(&association->used);
 	datagram_pool_init(&association->pool, WAITING_MAX);
 	evtimer_assign(&association->timer, bridge->base, on_timer, association);
+	evtimer_assign(&association->again, bridge->base, on_socket, association);
 	bridge->association_count++;
 	if (!open_socket(association)) {
 		log_warning("no UDP for a program: %s", strerror(errno));
@@ -422,6 +426,7 @@ association_free(struct association *association)
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it has been taken out of its lists before it was freed */
 		flow_close(TAILQ_FIRST(&association->used));
 	evtimer_del(&association->timer);
+	evtimer_del(&association->again);
 	if (association->fd >= 0) {
 		if (event_initialized(&association->event))
 			event_del(&association->event);
