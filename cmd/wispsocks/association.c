@@ -49,9 +49,10 @@ struct association {
 	struct flow_list used; /* the least recently used first */
 	size_t flow_count;
 	struct datagram_pool pool;
-	struct sockaddr_storage local; /* of the socket */
-	uint16_t from_port;            /* from which the program says that it sends, or 0 */
-	bool connected;                /* to where the program sends from: nobody else can send to the socket */
+	struct sockaddr_storage local;   /* of the socket */
+	struct sockaddr_storage program; /* where it sends from, when the socket is connected to that */
+	uint16_t from_port;              /* from which the program says that it sends, or 0 */
+	bool connected;
 	int fd;
 };
 
@@ -298,14 +299,18 @@ is_program(const struct association *association, const struct sockaddr_storage 
 	return same_host(source, peer.ss_family == AF_UNIX ? &association->local : &peer);
 }
 
-/* The first datagram of the program shows where it sends from: from then on the kernel drops all others. */
+/*
+ * The first datagram of the program shows where it sends from: from then on the kernel drops all others, but for those
+ * that it already had.
+ */
 static bool
 check_source(struct association *association, const struct sockaddr_storage *source, socklen_t size)
 {
 	if (association->connected)
-		return true;
+		return same_host(source, &association->program) && port_of(source) == port_of(&association->program);
 	if (!is_program(association, source))
 		return false;
+	association->program = *source;
 	association->connected = connect(association->fd, (const struct sockaddr *)source, size) == 0;
 	return association->connected;
 }
