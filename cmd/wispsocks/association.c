@@ -285,6 +285,22 @@ port_of(const struct sockaddr_storage *address)
 	return ntohs(in.sin_port);
 }
 
+/* What a listener for IPv4 and IPv6 calls an IPv4 address is an IPv6 one that stands for it. */
+static void
+unmap(struct sockaddr_storage *address, socklen_t *size)
+{
+	const struct sockaddr_in6 in6 = *(const struct sockaddr_in6 *)address;
+	struct sockaddr_in *in = (struct sockaddr_in *)address;
+
+	if (address->ss_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr))
+		return;
+	memset(address, 0, sizeof *address);
+	in->sin_family = AF_INET;
+	in->sin_port = in6.sin6_port;
+	memcpy(&in->sin_addr, in6.sin6_addr.s6_addr + 12, sizeof in->sin_addr);
+	*size = sizeof *in;
+}
+
 /* The address that belongs to the program: that of its connection, or ours when it came by a Unix socket. */
 static bool
 is_program(const struct association *association, const struct sockaddr_storage *source)
@@ -296,6 +312,7 @@ is_program(const struct association *association, const struct sockaddr_storage 
 		return false;
 	if (getpeername(association->client->relay.fd, (struct sockaddr *)&peer, &size) != 0)
 		return false;
+	unmap(&peer, &size);
 	return same_host(source, peer.ss_family == AF_UNIX ? &association->local : &peer);
 }
 
@@ -347,6 +364,7 @@ local_address(const struct client *client, struct sockaddr_storage *address, soc
 	*size = sizeof *address;
 	if (getsockname(client->relay.fd, (struct sockaddr *)address, size) != 0)
 		return false;
+	unmap(address, size);
 	if (address->ss_family == AF_INET6) {
 		((struct sockaddr_in6 *)address)->sin6_port = 0;
 		return true;
