@@ -192,13 +192,19 @@ find_flow(struct association *association, const struct wisp_socks5_datagram *da
 	return RB_FIND(flow_tree, &association->flows, &key);
 }
 
-/* See to it that there may be another flow: the least recently used one goes. Returns false when none can. */
+/*
+ * See to it that there may be another flow: the least recently used one goes. Returns false when none can: streams
+ * count until the server has taken their CLOSE, so that a program with ever new destinations does not pile them up.
+ */
 static bool
-make_room(struct association *association)
+make_room(struct association *association, const struct wisp_session *session)
 {
+	const size_t limit = association->client->bridge->options->max_clients + ASSOCIATION_STREAMS_MAX;
 	const bool room = association->flow_count < STREAMS_MAX &&
 			  association->client->bridge->udp_stream_count < ASSOCIATION_STREAMS_MAX;
 
+	if (wisp_session_stream_count(session) >= limit)
+		return false;
 	if (!room && association->flow_count > 0)
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it has been taken out of its lists before it was freed */
 		flow_close(TAILQ_FIRST(&association->used));
@@ -215,7 +221,7 @@ new_flow(struct association *association, const struct wisp_socks5_datagram *dat
 	struct flow *flow;
 	char text[ADDRESS_JOINED_SIZE];
 
-	if (session == NULL || !make_room(association))
+	if (session == NULL || !make_room(association, session))
 		return NULL;
 	flow = calloc(1, sizeof *flow + datagram->address_size);
 	if (flow == NULL)
