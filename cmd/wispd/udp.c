@@ -16,6 +16,8 @@
 #include "server.h"
 
 #define RESOLVE_MS 10000
+/* How often to read on, when what is read is an error. */
+#define READ_TRIES 8
 /* A stream on which nothing moved for so long is closed: its client seems to have forgotten it. */
 #define IDLE_MS 300000
 /* What may wait for the answer of the name servers. */
@@ -64,13 +66,20 @@ end(struct udp *udp, uint8_t reason)
 	udp_free(udp);
 }
 
+/* Any other error is news of an earlier datagram, from somewhere on its way, and is told once. */
+static bool
+would_block(int error)
+{
+	return error == EAGAIN || error == EWOULDBLOCK;
+}
+
 /* What cannot be sent is lost, as it may be on any other part of its way. */
 static void
 send_datagram(struct udp *udp, const uint8_t *p, size_t n)
 {
 	udp->moved_ms = clock_now_ms();
-	/* The first attempt may only bring the news that an earlier datagram was refused. */
-	if (send(udp->fd, p, n, MSG_NOSIGNAL) < 0 && errno == ECONNREFUSED)
+	/* The first attempt may only bring such news. */
+	if (send(udp->fd, p, n, MSG_NOSIGNAL) < 0 && !would_block(errno))
 		send(udp->fd, p, n, MSG_NOSIGNAL);
 }
 
@@ -80,13 +89,15 @@ static size_t
 on_stream_read(void *arg, uint8_t *p, size_t n)
 {
 	struct udp *udp = arg;
-	ssize_t size;
+	ssize_t size = -1;
 
 	if (udp->fd < 0)
 		return 0;
-	do
+	for (int i = 0; i < READ_TRIES && size < 0; i++) {
 		size = recv(udp->fd, p, n, 0);
-	while (size < 0 && (errno == EINTR || errno == ECONNREFUSED));
+		if (size < 0 && would_block(errno))
+			return 0;
+	}
 	if (size < 0)
 		return 0;
 	udp->moved_ms = clock_now_ms();

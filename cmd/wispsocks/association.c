@@ -127,6 +127,12 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* ---- the streams ---- */
 
+static bool
+would_block(int error)
+{
+	return error == EAGAIN || error == EWOULDBLOCK;
+}
+
 static size_t
 on_stream_read(void *arg, uint8_t *p, size_t n)
 {
@@ -147,7 +153,10 @@ on_stream_available(void *arg)
 	return datagram_next_size(&flow->waiting);
 }
 
-/* An answer: the program gets it with its source as it named it. What the socket does not take is lost. */
+/*
+ * An answer: the program gets it with its source as it named it. What the socket does not take is lost; but the first
+ * attempt may only bring the news that an earlier one found nobody.
+ */
 static void
 on_stream_data(void *arg, uint8_t *p, size_t n, bool last)
 {
@@ -162,7 +171,8 @@ on_stream_data(void *arg, uint8_t *p, size_t n, bool last)
 	(void)last;
 	flow->association->client->bridge->counters.down_bytes += n;
 	flow_use(flow);
-	sendmsg(flow->association->fd, &message, MSG_NOSIGNAL);
+	if (sendmsg(flow->association->fd, &message, MSG_NOSIGNAL) < 0 && !would_block(errno))
+		sendmsg(flow->association->fd, &message, MSG_NOSIGNAL);
 }
 
 static void
@@ -351,11 +361,10 @@ on_socket(evutil_socket_t fd, short what, void *arg)
 		const ssize_t n =
 			recvfrom(association->fd, buffer, sizeof buffer, 0, (struct sockaddr *)&source, &size);
 
-		if (n < 0 && (errno == EINTR || errno == ECONNREFUSED))
-			continue;
-		if (n < 0)
+		if (n < 0 && would_block(errno))
 			return;
-		if (check_source(association, &source, size))
+		/* Any other error is news of an answer that did not reach the program. */
+		if (n >= 0 && check_source(association, &source, size))
 			take_datagram(association, buffer, (size_t)n);
 	}
 	turn_again(&association->again);
