@@ -26,6 +26,8 @@
 #define MAX_STREAMS 16384
 /* What may wait for all targets of a peer: beyond it, the peer is not read. */
 #define BACKLOG_MAX (64 << 20)
+/* The same for datagrams: beyond it, the oldest are dropped. */
+#define DATAGRAMS_MAX (1 << 20)
 
 static void on_run(evutil_socket_t fd, short what, void *arg);
 
@@ -365,6 +367,7 @@ peer_new(struct server *server, evutil_socket_t fd)
 	}
 	peer->server = server;
 	peer->head = head;
+	datagram_pool_init(&peer->datagrams, DATAGRAMS_MAX);
 	wire_tune_socket(fd);
 	name_peer(peer, fd);
 	peer->wsi = adopt(server, fd); /* which closes the socket when it fails */

@@ -20,14 +20,11 @@
 #define READ_TRIES 8
 /* A stream on which nothing moved for so long is closed: its client seems to have forgotten it. */
 #define IDLE_MS 300000
-/* What may wait for the answer of the name servers. */
-#define WAITING_MAX 65536
 
 struct udp {
 	struct peer *peer;
 	struct wisp_stream *stream;
 	struct resolver_query *query;
-	struct datagram_pool pool;
 	struct datagram_flow waiting; /* until there is a socket */
 	struct event event;           /* of the socket */
 	struct event timer;           /* for the look-up, then for silence */
@@ -199,7 +196,8 @@ static void
 on_resolved(int error, struct evutil_addrinfo *found, void *arg)
 {
 	struct udp *udp = arg;
-	uint8_t reason, p[WAITING_MAX];
+	static uint8_t p[WISP_DATAGRAM_MAX];
+	uint8_t reason;
 	size_t size;
 
 	udp->query = NULL;
@@ -246,8 +244,7 @@ udp_open(struct peer *peer, struct wisp_stream *stream, const char *host, uint16
 	udp->peer = peer;
 	udp->stream = stream;
 	udp->fd = -1;
-	datagram_pool_init(&udp->pool, WAITING_MAX);
-	datagram_flow_init(&udp->waiting, &udp->pool);
+	datagram_flow_init(&udp->waiting, &peer->datagrams);
 	evtimer_assign(&udp->timer, peer->server->base, on_timer, udp);
 	set_timer(udp, RESOLVE_MS);
 	wisp_stream_accept(stream, &stream_callbacks, udp);
