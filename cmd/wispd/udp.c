@@ -18,8 +18,6 @@
 #define RESOLVE_MS 10000
 /* How often to read on, when what is read is an error. */
 #define READ_TRIES 8
-/* A stream on which nothing moved for so long is closed: its client seems to have forgotten it. */
-#define IDLE_MS 300000
 
 struct udp {
 	struct peer *peer;
@@ -212,7 +210,7 @@ on_resolved(int error, struct evutil_addrinfo *found, void *arg)
 		return;
 	}
 	udp->moved_ms = clock_now_ms();
-	set_timer(udp, IDLE_MS);
+	set_timer(udp, udp->peer->server->options->udp_timeout_ms);
 	while (datagram_pop(&udp->waiting, p, sizeof p, &size))
 		send_datagram(udp, p, size);
 }
@@ -221,13 +219,14 @@ static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct udp *udp = arg;
+	const uint64_t limit_ms = udp->peer->server->options->udp_timeout_ms;
 	const uint64_t idle_ms = clock_now_ms() - udp->moved_ms;
 
 	(void)fd, (void)what;
 	if (udp->fd < 0)
 		end(udp, WISP_REASON_UNREACHABLE);
-	else if (idle_ms < IDLE_MS)
-		set_timer(udp, IDLE_MS - idle_ms);
+	else if (idle_ms < limit_ms)
+		set_timer(udp, limit_ms - idle_ms);
 	else
 		end(udp, WISP_REASON_VOLUNTARY);
 }
