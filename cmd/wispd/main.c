@@ -15,6 +15,8 @@
 #include "stop.h"
 #include "wire.h"
 
+#define HOUR_MS (3600 * 1000)
+
 struct settings {
 	struct server_options server;
 	struct option_list listen;
@@ -47,6 +49,8 @@ static const struct option_spec option_table[] = {
 	{NULL, "buffer", 0, OPTION_COUNT, SETTING(server.buffer_packets), "PACKETS",
 		"how much a stream may send ahead (128)", 1, 65536, NULL},
 	{NULL, "no-udp", 0, OPTION_FLAG, SETTING(server.no_udp), NULL, "TCP only", 0, 0, NULL},
+	{NULL, "udp-timeout", 0, OPTION_SECONDS, SETTING(server.udp_timeout_ms), "SECONDS",
+		"close a UDP stream on which nothing moved (300)", 100, HOUR_MS, NULL},
 	{NULL, "wisp", 0, OPTION_CHOICE, SETTING(version), "1|2", "the highest protocol version (2)", 0, 0, "2|1"},
 
 	{"General", "config", 'c', OPTION_CONFIG, 0, "FILE",
@@ -142,7 +146,7 @@ serve(const struct settings *settings)
 int
 main(int argc, char **argv)
 {
-	struct settings settings = {.server = {.path = "/", .buffer_packets = 128}};
+	struct settings settings = {.server = {.path = "/", .buffer_packets = 128, .udp_timeout_ms = 300000}};
 	const enum options_result result = options_parse(&program, argc, argv, &settings);
 
 	if (result != OPTIONS_RUN)

@@ -14,16 +14,20 @@
 #include "log.h"
 #include "server.h"
 #include "target.h"
+#include "turn.h"
 
 #define UPGRADE_MS 10000
 #define HANDSHAKE_MS 10000
 #define CLOSING_MS 2000
 #define PING_MS 30000
-/* Reads in one turn, before others have theirs. */
+/* Reads in one turn, before others have theirs. Of tiny packets a few reads are a lot of work. */
 #define READS_PER_TURN 32
+#define TURN_MS 10
 #define MAX_STREAMS 16384
 /* What may wait for all targets of a peer: beyond it, the peer is not read. */
 #define BACKLOG_MAX (64 << 20)
+/* The same for datagrams: beyond it, the oldest are dropped. */
+#define DATAGRAMS_MAX (1 << 20)
 
 static void on_run(evutil_socket_t fd, short what, void *arg);
 
@@ -227,6 +231,8 @@ peer_reload_certificate(const struct server_options *options)
 static void
 service(struct peer *peer)
 {
+	const uint64_t began_ms = clock_now_ms();
+
 	for (int i = 0; i < READS_PER_TURN && peer->state != PEER_GONE; i++) {
 		const bool flush = peer->state == PEER_UPGRADING || lws_partial_buffered(peer->wsi);
 		struct lws_pollfd pfd = {.fd = lws_get_socket_fd(peer->wsi), .events = POLLIN | POLLOUT};
@@ -240,9 +246,11 @@ service(struct peer *peer)
 			return;
 		if (!peer->called && i > 0)
 			return;
+		if (clock_now_ms() - began_ms >= TURN_MS)
+			break;
 	}
 	if (peer->state != PEER_GONE)
-		event_active(&peer->run_event, EV_TIMEOUT, 0);
+		turn_again(&peer->run_event);
 }
 
 static void
@@ -253,7 +261,7 @@ send_pending(struct peer *peer)
 	case WIRE_BLOCKED:
 		break;
 	case WIRE_MORE:
-		event_active(&peer->run_event, EV_TIMEOUT, 0);
+		turn_again(&peer->run_event);
 		break;
 	case WIRE_BROKEN:
 		peer->state = PEER_GONE;
@@ -359,6 +367,7 @@ peer_new(struct server *server, evutil_socket_t fd)
 	}
 	peer->server = server;
 	peer->head = head;
+	datagram_pool_init(&peer->datagrams, DATAGRAMS_MAX);
 	wire_tune_socket(fd);
 	name_peer(peer, fd);
 	peer->wsi = adopt(server, fd); /* which closes the socket when it fails */

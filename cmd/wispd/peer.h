@@ -18,6 +18,7 @@
 #include <wisp/session.h>
 #include <wisp/upgrade.h>
 
+#include "datagrams.h"
 #include "wire.h"
 
 struct server;
@@ -44,7 +45,8 @@ struct peer {
 	bool called; /* libwebsockets had something for it */
 	uint64_t heard_ms;
 	uint64_t sent_bytes;
-	size_t backlog_bytes; /* that its targets have not taken */
+	size_t backlog_bytes;           /* that its targets have not taken */
+	struct datagram_pool datagrams; /* for destinations whose names are being looked up */
 	size_t head_size;
 	char *head; /* UPGRADING: the request so far */
 	char name[64];

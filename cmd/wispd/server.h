@@ -28,6 +28,7 @@ struct server_options {
 	const char *motd;            /* NULL for none */
 	const char *user_file;       /* NULL when passwords let nobody in */
 	const char *authorized_keys; /* NULL when keys let nobody in */
+	uint64_t udp_timeout_ms;     /* of a UDP stream on which nothing moves */
 	bool no_udp;
 };
 

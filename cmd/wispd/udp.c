@@ -16,16 +16,13 @@
 #include "server.h"
 
 #define RESOLVE_MS 10000
-/* A stream on which nothing moved for so long is closed: its client seems to have forgotten it. */
-#define IDLE_MS 300000
-/* What may wait for the answer of the name servers. */
-#define WAITING_MAX 65536
+/* How often to read on, when what is read is an error. */
+#define READ_TRIES 8
 
 struct udp {
 	struct peer *peer;
 	struct wisp_stream *stream;
 	struct resolver_query *query;
-	struct datagram_pool pool;
 	struct datagram_flow waiting; /* until there is a socket */
 	struct event event;           /* of the socket */
 	struct event timer;           /* for the look-up, then for silence */
@@ -64,13 +61,20 @@ end(struct udp *udp, uint8_t reason)
 	udp_free(udp);
 }
 
+/* Any other error is news of an earlier datagram, from somewhere on its way, and is told once. */
+static bool
+would_block(int error)
+{
+	return error == EAGAIN || error == EWOULDBLOCK;
+}
+
 /* What cannot be sent is lost, as it may be on any other part of its way. */
 static void
 send_datagram(struct udp *udp, const uint8_t *p, size_t n)
 {
 	udp->moved_ms = clock_now_ms();
-	/* The first attempt may only bring the news that an earlier datagram was refused. */
-	if (send(udp->fd, p, n, MSG_NOSIGNAL) < 0 && errno == ECONNREFUSED)
+	/* The first attempt may only bring such news. */
+	if (send(udp->fd, p, n, MSG_NOSIGNAL) < 0 && !would_block(errno))
 		send(udp->fd, p, n, MSG_NOSIGNAL);
 }
 
@@ -80,13 +84,15 @@ static size_t
 on_stream_read(void *arg, uint8_t *p, size_t n)
 {
 	struct udp *udp = arg;
-	ssize_t size;
+	ssize_t size = -1;
 
 	if (udp->fd < 0)
 		return 0;
-	do
+	for (int i = 0; i < READ_TRIES && size < 0; i++) {
 		size = recv(udp->fd, p, n, 0);
-	while (size < 0 && (errno == EINTR || errno == ECONNREFUSED));
+		if (size < 0 && would_block(errno))
+			return 0;
+	}
 	if (size < 0)
 		return 0;
 	udp->moved_ms = clock_now_ms();
@@ -188,7 +194,8 @@ static void
 on_resolved(int error, struct evutil_addrinfo *found, void *arg)
 {
 	struct udp *udp = arg;
-	uint8_t reason, p[WAITING_MAX];
+	static uint8_t p[WISP_DATAGRAM_MAX];
+	uint8_t reason;
 	size_t size;
 
 	udp->query = NULL;
@@ -203,7 +210,7 @@ on_resolved(int error, struct evutil_addrinfo *found, void *arg)
 		return;
 	}
 	udp->moved_ms = clock_now_ms();
-	set_timer(udp, IDLE_MS);
+	set_timer(udp, udp->peer->server->options->udp_timeout_ms);
 	while (datagram_pop(&udp->waiting, p, sizeof p, &size))
 		send_datagram(udp, p, size);
 }
@@ -212,13 +219,14 @@ static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct udp *udp = arg;
+	const uint64_t limit_ms = udp->peer->server->options->udp_timeout_ms;
 	const uint64_t idle_ms = clock_now_ms() - udp->moved_ms;
 
 	(void)fd, (void)what;
 	if (udp->fd < 0)
 		end(udp, WISP_REASON_UNREACHABLE);
-	else if (idle_ms < IDLE_MS)
-		set_timer(udp, IDLE_MS - idle_ms);
+	else if (idle_ms < limit_ms)
+		set_timer(udp, limit_ms - idle_ms);
 	else
 		end(udp, WISP_REASON_VOLUNTARY);
 }
@@ -235,8 +243,7 @@ udp_open(struct peer *peer, struct wisp_stream *stream, const char *host, uint16
 	udp->peer = peer;
 	udp->stream = stream;
 	udp->fd = -1;
-	datagram_pool_init(&udp->pool, WAITING_MAX);
-	datagram_flow_init(&udp->waiting, &udp->pool);
+	datagram_flow_init(&udp->waiting, &peer->datagrams);
 	evtimer_assign(&udp->timer, peer->server->base, on_timer, udp);
 	set_timer(udp, RESOLVE_MS);
 	wisp_stream_accept(stream, &stream_callbacks, udp);

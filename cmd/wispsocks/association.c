@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "datagrams.h"
 #include "log.h"
+#include "turn.h"
 
 #define ASSOCIATIONS_MAX 1024
 #define STREAMS_MAX 256
@@ -42,14 +43,16 @@ TAILQ_HEAD(flow_list, flow);
 struct association {
 	struct client *client;
 	struct event event; /* of the socket */
+	struct event again; /* there may be more in it */
 	struct event timer; /* for the flow that has been silent for the longest */
 	struct flow_tree flows;
 	struct flow_list used; /* the least recently used first */
 	size_t flow_count;
 	struct datagram_pool pool;
-	struct sockaddr_storage local; /* of the socket */
-	uint16_t from_port;            /* from which the program says that it sends, or 0 */
-	bool connected;                /* to where the program sends from: nobody else can send to the socket */
+	struct sockaddr_storage local;   /* of the socket */
+	struct sockaddr_storage program; /* where it sends from, when the socket is connected to that */
+	uint16_t from_port;              /* from which the program says that it sends, or 0 */
+	bool connected;
 	int fd;
 };
 
@@ -124,6 +127,12 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* ---- the streams ---- */
 
+static bool
+would_block(int error)
+{
+	return error == EAGAIN || error == EWOULDBLOCK;
+}
+
 static size_t
 on_stream_read(void *arg, uint8_t *p, size_t n)
 {
@@ -144,7 +153,10 @@ on_stream_available(void *arg)
 	return datagram_next_size(&flow->waiting);
 }
 
-/* An answer: the program gets it with its source as it named it. What the socket does not take is lost. */
+/*
+ * An answer: the program gets it with its source as it named it. What the socket does not take is lost; but the first
+ * attempt may only bring the news that an earlier one found nobody.
+ */
 static void
 on_stream_data(void *arg, uint8_t *p, size_t n, bool last)
 {
@@ -159,7 +171,8 @@ on_stream_data(void *arg, uint8_t *p, size_t n, bool last)
 	(void)last;
 	flow->association->client->bridge->counters.down_bytes += n;
 	flow_use(flow);
-	sendmsg(flow->association->fd, &message, MSG_NOSIGNAL);
+	if (sendmsg(flow->association->fd, &message, MSG_NOSIGNAL) < 0 && !would_block(errno))
+		sendmsg(flow->association->fd, &message, MSG_NOSIGNAL);
 }
 
 static void
@@ -189,13 +202,19 @@ find_flow(struct association *association, const struct wisp_socks5_datagram *da
 	return RB_FIND(flow_tree, &association->flows, &key);
 }
 
-/* See to it that there may be another flow: the least recently used one goes. Returns false when none can. */
+/*
+ * See to it that there may be another flow: the least recently used one goes. Returns false when none can: streams
+ * count until the server has taken their CLOSE, so that a program with ever new destinations does not pile them up.
+ */
 static bool
-make_room(struct association *association)
+make_room(struct association *association, const struct wisp_session *session)
 {
+	const size_t limit = association->client->bridge->options->max_clients + ASSOCIATION_STREAMS_MAX;
 	const bool room = association->flow_count < STREAMS_MAX &&
 			  association->client->bridge->udp_stream_count < ASSOCIATION_STREAMS_MAX;
 
+	if (wisp_session_stream_count(session) >= limit)
+		return false;
 	if (!room && association->flow_count > 0)
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it has been taken out of its lists before it was freed */
 		flow_close(TAILQ_FIRST(&association->used));
@@ -212,7 +231,7 @@ new_flow(struct association *association, const struct wisp_socks5_datagram *dat
 	struct flow *flow;
 	char text[ADDRESS_JOINED_SIZE];
 
-	if (session == NULL || !make_room(association))
+	if (session == NULL || !make_room(association, session))
 		return NULL;
 	flow = calloc(1, sizeof *flow + datagram->address_size);
 	if (flow == NULL)
@@ -282,6 +301,22 @@ port_of(const struct sockaddr_storage *address)
 	return ntohs(in.sin_port);
 }
 
+/* What a listener for IPv4 and IPv6 calls an IPv4 address is an IPv6 one that stands for it. */
+static void
+unmap(struct sockaddr_storage *address, socklen_t *size)
+{
+	const struct sockaddr_in6 in6 = *(const struct sockaddr_in6 *)address;
+	struct sockaddr_in *in = (struct sockaddr_in *)address;
+
+	if (address->ss_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr))
+		return;
+	memset(address, 0, sizeof *address);
+	in->sin_family = AF_INET;
+	in->sin_port = in6.sin6_port;
+	memcpy(&in->sin_addr, in6.sin6_addr.s6_addr + 12, sizeof in->sin_addr);
+	*size = sizeof *in;
+}
+
 /* The address that belongs to the program: that of its connection, or ours when it came by a Unix socket. */
 static bool
 is_program(const struct association *association, const struct sockaddr_storage *source)
@@ -293,17 +328,22 @@ is_program(const struct association *association, const struct sockaddr_storage 
 		return false;
 	if (getpeername(association->client->relay.fd, (struct sockaddr *)&peer, &size) != 0)
 		return false;
+	unmap(&peer, &size);
 	return same_host(source, peer.ss_family == AF_UNIX ? &association->local : &peer);
 }
 
-/* The first datagram of the program shows where it sends from: from then on the kernel drops all others. */
+/*
+ * The first datagram of the program shows where it sends from: from then on the kernel drops all others, but for those
+ * that it already had.
+ */
 static bool
 check_source(struct association *association, const struct sockaddr_storage *source, socklen_t size)
 {
 	if (association->connected)
-		return true;
+		return same_host(source, &association->program) && port_of(source) == port_of(&association->program);
 	if (!is_program(association, source))
 		return false;
+	association->program = *source;
 	association->connected = connect(association->fd, (const struct sockaddr *)source, size) == 0;
 	return association->connected;
 }
@@ -314,20 +354,20 @@ on_socket(evutil_socket_t fd, short what, void *arg)
 	static uint8_t buffer[DATAGRAM_MAX];
 	struct association *association = arg;
 
-	(void)what;
+	(void)fd, (void)what;
 	for (int reads = 0; reads < READS_PER_TURN; reads++) {
 		struct sockaddr_storage source = {0};
 		socklen_t size = sizeof source;
-		const ssize_t n = recvfrom(fd, buffer, sizeof buffer, 0, (struct sockaddr *)&source, &size);
+		const ssize_t n =
+			recvfrom(association->fd, buffer, sizeof buffer, 0, (struct sockaddr *)&source, &size);
 
-		if (n < 0 && (errno == EINTR || errno == ECONNREFUSED))
-			continue;
-		if (n < 0)
+		if (n < 0 && would_block(errno))
 			return;
-		if (check_source(association, &source, size))
+		/* Any other error is news of an answer that did not reach the program. */
+		if (n >= 0 && check_source(association, &source, size))
 			take_datagram(association, buffer, (size_t)n);
 	}
-	event_active(&association->event, EV_READ, 0);
+	turn_again(&association->again);
 }
 
 /* Where to listen: on the address at which the program reached us, or on loopback when it came by a Unix socket. */
@@ -339,6 +379,7 @@ local_address(const struct client *client, struct sockaddr_storage *address, soc
 	*size = sizeof *address;
 	if (getsockname(client->relay.fd, (struct sockaddr *)address, size) != 0)
 		return false;
+	unmap(address, size);
 	if (address->ss_family == AF_INET6) {
 		((struct sockaddr_in6 *)address)->sin6_port = 0;
 		return true;
@@ -403,6 +444,7 @@ association_new(struct client *client, const struct wisp_socks5_destination *fro
 	TAILQ_INIT(&association->used);
 	datagram_pool_init(&association->pool, WAITING_MAX);
 	evtimer_assign(&association->timer, bridge->base, on_timer, association);
+	evtimer_assign(&association->again, bridge->base, on_socket, association);
 	bridge->association_count++;
 	if (!open_socket(association)) {
 		log_warning("no UDP for a program: %s", strerror(errno));
@@ -422,6 +464,7 @@ association_free(struct association *association)
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it has been taken out of its lists before it was freed */
 		flow_close(TAILQ_FIRST(&association->used));
 	evtimer_del(&association->timer);
+	evtimer_del(&association->again);
 	if (association->fd >= 0) {
 		if (event_initialized(&association->event))
 			event_del(&association->event);

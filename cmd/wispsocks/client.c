@@ -26,7 +26,7 @@
 /* How often to look whether such a program is still there; and how long its last data has at the least to get through.
  */
 #define HALF_CLOSED_CHECK_MS 5000
-/* The same for programs on other machines, by keepalive probes, in seconds. */
+/* The same for programs on other machines, and for those with an association, by keepalive probes, in seconds. */
 #define PROBE_AFTER_S 15
 #define PROBE_EVERY_S 15
 #define PROBES 4
@@ -259,6 +259,19 @@ open_stream(struct client *client, struct wisp_session *session)
 	}
 }
 
+/* Find out by probes when the program's machine is gone: nothing is to be heard from the program itself. */
+static void
+probe(const struct client *client)
+{
+	const int on = 1, after = PROBE_AFTER_S, every = PROBE_EVERY_S, count = PROBES;
+	const int fd = client->relay.fd;
+
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &after, sizeof after);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof every);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+}
+
 static void
 associate(struct client *client, struct wisp_session *session)
 {
@@ -275,7 +288,9 @@ associate(struct client *client, struct wisp_session *session)
 		return;
 	}
 	client->state = CLIENT_ASSOCIATED;
-	client_accept(client, &address);
+	probe(client);
+	if (client_accept(client, &address))
+		discard(client); /* the end of its connection may be there already, and is announced only once */
 }
 
 /* Do what the client asks for. */
@@ -325,13 +340,7 @@ client_request(struct client *client)
 static void
 half_close(struct client *client)
 {
-	const int on = 1, after = PROBE_AFTER_S, every = PROBE_EVERY_S, count = PROBES;
-	const int fd = client->relay.fd;
-
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &after, sizeof after);
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof every);
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+	probe(client);
 	log_debug("stream %u: the program has ended its data", wisp_stream_id(client->stream));
 	client->relay.moved_ms = clock_now_ms();
 	check_idle(client);

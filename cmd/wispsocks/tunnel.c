@@ -15,6 +15,7 @@
 #include "notify.h"
 #include "resolver.h"
 #include "route.h"
+#include "turn.h"
 #include "wire.h"
 
 /* From the first look-up to the end of Wisp's handshake. */
@@ -31,8 +32,9 @@
 #define STOOD_MS 10000
 /* libwebsockets has timeouts of its own while it connects. */
 #define TICK_MS 250
-/* Reads in one turn, before others have theirs. */
+/* Reads in one turn, before others have theirs. Of tiny packets a few reads are a lot of work. */
 #define READS_PER_TURN 32
+#define TURN_MS 10
 /* Of a server's message of the day. */
 #define MOTD_LINES_MAX 20
 #define MOTD_LINE_MAX 200
@@ -190,15 +192,18 @@ static void
 receive(struct tunnel *tunnel)
 {
 	const struct connection *connection = &tunnel->connection;
+	const uint64_t began_ms = clock_now_ms();
 
 	for (int reads = 0; reads < READS_PER_TURN && connection->readable && !tunnel->paused; reads++) {
 		if (connection_read(&tunnel->connection))
 			tunnel->heard_ms = clock_now_ms();
 		if (tunnel->failure.kind != FAILURE_NONE)
 			return;
+		if (clock_now_ms() - began_ms >= TURN_MS)
+			break;
 	}
 	if (connection->readable && !tunnel->paused)
-		event_active(&tunnel->run_event, EV_TIMEOUT, 0);
+		turn_again(&tunnel->run_event);
 }
 
 /* Why the server does not get the credentials that it asks for, and there are. */
@@ -294,7 +299,7 @@ send_pending(struct tunnel *tunnel)
 	case WIRE_BLOCKED:
 		break;
 	case WIRE_MORE:
-		event_active(&tunnel->run_event, EV_TIMEOUT, 0);
+		turn_again(&tunnel->run_event);
 		break;
 	case WIRE_BROKEN:
 		failure_set(&tunnel->failure, FAILURE_PASSING, "the connection broke");

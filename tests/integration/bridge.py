@@ -21,7 +21,7 @@ class Bridge(Program):
 
     def __init__(self, url: str, *options: str | Path, prefix: Sequence[str | Path] = (),
                  env: dict[str, str] | None = None, pass_fds: tuple[int, ...] = ()) -> None:
-        self._programs: list[socket.socket] = []
+        self._programs: list[socket.socket | socks.Association] = []
         super().__init__("wispsocks", "--listen", "127.0.0.1:0", *options, url, prefix=prefix,
                          env=env, pass_fds=pass_fds)
 
@@ -47,6 +47,16 @@ class Bridge(Program):
         program = socks.dial(self.port, host, port, data, rcvbuf, sndbuf)
         self._programs.append(program)
         return program
+
+    def associate(self, where: socks.Where | None = None,
+                  sock: socket.socket | None = None) -> socks.Association:
+        """A program's UDP association; the port of SOCK, if it is given, is announced."""
+        program = socks.open_socket(self.port if where is None else where)
+        port = sock.getsockname()[1] if sock else 0
+        program.sendall(socks.opening("0.0.0.0", port, socks.UDP_ASSOCIATE))
+        association = socks.Association(program, sock)
+        self._programs.append(association)
+        return association
 
     def start_curl(self, *args: str | Path) -> subprocess.Popen[bytes]:
         return start_curl("--socks5-hostname", f"127.0.0.1:{self.port}", *args)

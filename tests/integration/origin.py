@@ -1,6 +1,6 @@
-"""The destinations: small TCP services on 127.0.0.1 and ::1, and the bytes they serve.
+"""The destinations: small services on 127.0.0.1 and ::1, and the bytes they serve.
 
-Every service listens on the same port of both addresses and runs each connection in a thread.
+Every service listens on the same port of both addresses and runs each TCP connection in a thread.
 `Origin` is the set of them that the tests share.
 """
 
@@ -47,6 +47,21 @@ def reset(conn: socket.socket) -> None:
     conn.close()
 
 
+def bind_both(kind: socket.SocketKind) -> list[socket.socket]:
+    """Sockets on one port that is free on both addresses."""
+    while True:
+        socks = [socket.socket(socket.AF_INET, kind), socket.socket(socket.AF_INET6, kind)]
+        try:
+            socks[0].bind(("127.0.0.1", 0))
+            socks[1].bind(("::1", socks[0].getsockname()[1]))
+            return socks
+        except OSError as error:
+            for sock in socks:
+                sock.close()
+            if error.errno != errno.EADDRINUSE:
+                raise
+
+
 class Service:
     """A TCP service: HANDLER runs in a thread for each connection to its port."""
 
@@ -59,21 +74,12 @@ class Service:
 
     @staticmethod
     def _listen(rcvbuf: int) -> list[socket.socket]:
-        """Listeners on one port that is free on both addresses."""
-        while True:
-            listeners = [socket.socket(socket.AF_INET), socket.socket(socket.AF_INET6)]
-            try:
-                listeners[0].bind(("127.0.0.1", 0))
-                listeners[1].bind(("::1", listeners[0].getsockname()[1]))
-            except OSError as error:
-                if error.errno != errno.EADDRINUSE:
-                    raise
-                continue
-            for listener in listeners:
-                if rcvbuf:
-                    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
-                listener.listen(1024)
-            return listeners
+        listeners = bind_both(socket.SOCK_STREAM)
+        for listener in listeners:
+            if rcvbuf:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+            listener.listen(1024)
+        return listeners
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
@@ -98,6 +104,38 @@ class Service:
         for listener in self._listeners:
             listener.shutdown(socket.SHUT_RDWR)
             listener.close()
+
+
+class DatagramService:
+    """A UDP service: ANSWER gives what is sent back for a datagram."""
+
+    def __init__(self, answer: Callable[[bytes], bytes] = bytes) -> None:
+        self._answer = answer
+        self._socks = bind_both(socket.SOCK_DGRAM)
+        self.port: int = self._socks[0].getsockname()[1]
+        for sock in self._socks:
+            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        while True:
+            data, source = sock.recvfrom(1 << 16)
+            if source is None:
+                break  # shut down
+            try:
+                sock.sendto(self._answer(data), source)
+            except OSError:
+                pass  # lost, as datagrams may be
+        sock.close()
+
+    def __enter__(self) -> DatagramService:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for sock in self._socks:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it is not connected, but wakes up all the same
 
 
 class Gate:
@@ -254,6 +292,7 @@ class Origin:
         self.digest = Service(digest)
         self.bytes = Service(serve_bytes)
         self.reset = Service(reset_on_request)
+        self.udp = DatagramService()
 
     def url(self, path: str, host: str = "127.0.0.1") -> str:
         return f"http://{host}:{self.http.port}/{path.lstrip('/')}"

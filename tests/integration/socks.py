@@ -48,9 +48,19 @@ def request(host: str | bytes, port: int, command: int = CONNECT) -> bytes:
     return bytes([VERSION, command, 0]) + address(host) + struct.pack("!H", port)
 
 
-def opening(host: str | bytes, port: int) -> bytes:
-    """The greeting and a CONNECT request, as an impatient client sends them."""
-    return greeting(NO_AUTHENTICATION) + request(host, port)
+def opening(host: str | bytes, port: int, command: int = CONNECT) -> bytes:
+    """The greeting and a request, as an impatient client sends them."""
+    return greeting(NO_AUTHENTICATION) + request(host, port, command)
+
+
+def destination(host: str | bytes, port: int) -> bytes:
+    """HOST:PORT as it stands in a datagram's header."""
+    return address(host) + struct.pack("!H", port)
+
+
+def datagram(host: str | bytes, port: int, data: bytes | memoryview = b"",
+             fragment: int = 0) -> bytes:
+    return bytes([0, 0, fragment]) + destination(host, port) + data
 
 
 def password(user: bytes, secret: bytes, version: int = 1) -> bytes:
@@ -80,9 +90,14 @@ def recv_method(sock: socket.socket) -> int:
     return method
 
 
-def open_socket(where: int | str, rcvbuf: int = 0, sndbuf: int = 0) -> socket.socket:
-    """A connection to a port of 127.0.0.1 or to a Unix socket's path."""
-    sock = socket.socket(socket.AF_UNIX if isinstance(where, str) else socket.AF_INET)
+#: A port of 127.0.0.1, a Unix socket's path, or an IPv6 address with its port.
+Where = int | str | tuple[str, int]
+
+
+def open_socket(where: Where, rcvbuf: int = 0, sndbuf: int = 0) -> socket.socket:
+    """A connection to WHERE."""
+    family = {str: socket.AF_UNIX, int: socket.AF_INET, tuple: socket.AF_INET6}[type(where)]
+    sock = socket.socket(family)
     sock.settimeout(GUARD)
     if rcvbuf:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
@@ -92,7 +107,7 @@ def open_socket(where: int | str, rcvbuf: int = 0, sndbuf: int = 0) -> socket.so
         sock.connect(where)
     else:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.connect(("127.0.0.1", where))
+        sock.connect(("127.0.0.1", where) if isinstance(where, int) else where)
     return sock
 
 
@@ -119,6 +134,54 @@ def log_in(sock: socket.socket, user: bytes, secret: bytes) -> bool:
     version, status = recv_exactly(sock, 2)
     assert version == 1
     return status == 0
+
+
+class Answer(NamedTuple):
+    """A datagram from a relay: its source as it stands in the header, and what it carries."""
+
+    source: bytes
+    data: bytes
+
+
+def split_datagram(received: bytes) -> Answer:
+    assert received[:3] == bytes(3), received[:3]
+    size = 1 + received[4] if received[3] == NAME else ADDRESS_LENGTH[received[3]]
+    end = 4 + size + 2
+    return Answer(received[3:end], received[end:])
+
+
+class Association:
+    """A UDP association: the connection that it lives with, and a socket for its datagrams.
+
+    CONTROL has sent its request. SOCK is where the datagrams are to come from, if that matters.
+    """
+
+    def __init__(self, control: socket.socket, sock: socket.socket | None = None) -> None:
+        self.control = control
+        self.reply = recv_opening(control)
+        assert self.reply.code == SUCCEEDED, self.reply
+        self.relay = (str(ipaddress.ip_address(self.reply.address)), self.reply.port)
+        self.sock = sock or self.another_socket()
+        self.sock.settimeout(GUARD)
+        self.sock.connect(self.relay)
+
+    def another_socket(self, host: str | None = None) -> socket.socket:
+        """A socket, on the relay's host or on HOST, that may send to the relay."""
+        host = host or self.relay[0]
+        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind((host, 0))
+        return sock
+
+    def send(self, host: str | bytes, port: int, data: bytes | memoryview = b"",
+             fragment: int = 0) -> None:
+        self.sock.send(datagram(host, port, data, fragment))
+
+    def recv(self) -> Answer:
+        return split_datagram(self.sock.recv(1 << 16))
+
+    def close(self) -> None:
+        self.control.close()
+        self.sock.close()
 
 
 class End(NamedTuple):
