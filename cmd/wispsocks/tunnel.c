@@ -11,6 +11,7 @@
 #include "failure.h"
 #include "file.h"
 #include "header.h"
+#include "introduction.h"
 #include "log.h"
 #include "notify.h"
 #include "resolver.h"
@@ -35,9 +36,6 @@
 /* Reads in one turn, before others have theirs. Of tiny packets a few reads are a lot of work. */
 #define READS_PER_TURN 32
 #define TURN_MS 10
-/* Of a server's message of the day. */
-#define MOTD_LINES_MAX 20
-#define MOTD_LINE_MAX 200
 
 enum tunnel_state {
 	TUNNEL_WAITING, /* for the next attempt */
@@ -206,63 +204,6 @@ receive(struct tunnel *tunnel)
 		turn_again(&tunnel->run_event);
 }
 
-/* Why the server does not get the credentials that it asks for, and there are. */
-static const char *
-why_withheld(const struct tunnel *tunnel)
-{
-	if (!route_is_own_origin(&tunnel->route))
-		return "they are not shown to a server that another one redirects to: give its own URL";
-	return "they are only shown to one that TLS has verified: use wss:// without --insecure, or "
-	       "--unverified-credentials";
-}
-
-/* The server wants credentials that it does not get. */
-static void
-judge_missing_credentials(struct tunnel *tunnel, const struct wisp_handshake *handshake)
-{
-	const bool ours = handshake->close_reason != 0; /* it is we who said no, and why */
-
-	if (tunnel->options->versions == WISP_VERSION_1)
-		failure_set(&tunnel->failure, FAILURE_ANSWERED,
-			"the server requires credentials, which Wisp v1 cannot carry; leave out --wisp 1");
-	else if (handshake->withheld)
-		failure_set(&tunnel->failure, FAILURE_ANSWERED, "the server requires credentials; %s",
-			why_withheld(tunnel));
-	else
-		failure_set(&tunnel->failure, FAILURE_ANSWERED, "%s; give --user and --password-file, or --key",
-			ours ? handshake->error : "the server requires credentials");
-}
-
-/* The session is over. Credentials that the server refuses, or extensions, do not get better by trying again. */
-static void
-judge_session(struct tunnel *tunnel)
-{
-	const struct wisp_handshake *handshake = wisp_session_handshake(tunnel->session);
-
-	switch ((enum wisp_reason)handshake->reason) {
-	case WISP_REASON_BAD_PASSWORD:
-		failure_set(&tunnel->failure, FAILURE_ANSWERED,
-			"the server refuses the user name or the password; check --user and --password-file");
-		break;
-	case WISP_REASON_BAD_SIGNATURE:
-		failure_set(&tunnel->failure, FAILURE_ANSWERED, "the server refuses the key; check --key");
-		break;
-	case WISP_REASON_CREDENTIALS_REQUIRED:
-		judge_missing_credentials(tunnel, handshake);
-		break;
-	case WISP_REASON_INCOMPATIBLE:
-		failure_set(&tunnel->failure, FAILURE_ANSWERED,
-			"the server and we have no common extensions; try --wisp 1, and see whether it wants "
-			"credentials (--user, --key)");
-		break;
-	default:
-		failure_set(&tunnel->failure, FAILURE_PASSING, "%s", wisp_session_error(tunnel->session));
-		return;
-	}
-	backoff_slow(&tunnel->backoff);
-	tunnel->refused = true;
-}
-
 static bool
 on_received(void *arg, uint8_t *p, size_t n)
 {
@@ -270,7 +211,9 @@ on_received(void *arg, uint8_t *p, size_t n)
 
 	if (wisp_session_feed(tunnel->session, p, n))
 		return true;
-	judge_session(tunnel);
+	tunnel->refused = introduction_judge(tunnel->session, tunnel->options, &tunnel->route, &tunnel->failure);
+	if (tunnel->refused)
+		backoff_slow(&tunnel->backoff);
 	return false;
 }
 
@@ -320,24 +263,6 @@ static const struct wisp_session_callbacks session_callbacks = {
 	.pong = on_pong,
 };
 
-/* What the session is to do on this connection, and what it may show: not everything is for everybody. */
-static void
-set_session_options(struct tunnel *tunnel)
-{
-	const struct tunnel_options *options = tunnel->options;
-	const bool verified = tunnel->route.url.tls && !options->tls.insecure;
-
-	tunnel->wisp = (struct wisp_client_options){
-		.versions = options->versions,
-		.udp = options->udp,
-		.confirm = options->confirm,
-		.trusted = (verified || options->credentials.unverified) && route_is_own_origin(&tunnel->route),
-		.user = options->credentials.user,
-		.password = tunnel->credentials.password,
-		.key = tunnel->credentials.key,
-	};
-}
-
 /* Tell the server that we go. */
 static void
 take_leave(struct tunnel *tunnel)
@@ -350,7 +275,7 @@ take_leave(struct tunnel *tunnel)
 static void
 start_session(struct tunnel *tunnel)
 {
-	set_session_options(tunnel);
+	tunnel->wisp = introduction_options(tunnel->options, &tunnel->credentials, &tunnel->route);
 	tunnel->session = wisp_session_new_client(&tunnel->wisp, &session_callbacks, tunnel);
 	if (tunnel->session == NULL) {
 		failure_set(&tunnel->failure, FAILURE_PASSING, "out of memory");
@@ -521,8 +446,7 @@ on_ready(void *arg)
 		tunnel->route.redirect_count > 0 ? ", redirected to " : "",
 		tunnel->route.redirect_count > 0 ? tunnel->route.url.text : "");
 	notify_status("connected to %s", tunnel->route.server->authority);
-	if (wisp_session_handshake(tunnel->session)->withheld)
-		log_warning("the server asks for credentials; %s", why_withheld(tunnel));
+	introduction_warn(tunnel->session, &tunnel->route);
 	set_return_timer(tunnel, 0);
 	tunnel->callbacks->up(tunnel->arg);
 }
@@ -535,21 +459,11 @@ on_wake(void *arg)
 	event_active(&tunnel->run_event, EV_TIMEOUT, 0);
 }
 
-/* What a server says to its users, which may be anything, is for them to read, line by line. */
 static void
 on_motd(void *arg, const uint8_t *p, size_t n)
 {
-	const char *text = (const char *)p, *end;
-
 	(void)arg;
-	for (int lines = 0; n > 0 && lines < MOTD_LINES_MAX; lines++) {
-		const size_t size = (end = memchr(text, '\n', n)) != NULL ? (size_t)(end - text) : n;
-		const size_t shown = size > 0 && text[size - 1] == '\r' ? size - 1 : size;
-
-		log_info("message of the day: %.*s", (int)(shown < MOTD_LINE_MAX ? shown : MOTD_LINE_MAX), text);
-		text += end != NULL ? size + 1 : size;
-		n -= end != NULL ? size + 1 : size;
-	}
+	introduction_log_motd(p, n);
 }
 
 static void
