@@ -288,6 +288,8 @@ run(struct peer *peer)
 void
 peer_check_budget(struct peer *peer)
 {
+	if (peer->session == NULL)
+		return; /* it is on its way out, with its targets: nothing may happen to it later */
 	if (!peer->paused && peer->backlog_bytes >= BACKLOG_MAX) {
 		peer->paused = true;
 		log_debug("%s: not read: %zu bytes wait for its destinations", peer->name, peer->backlog_bytes);

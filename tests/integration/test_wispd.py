@@ -285,6 +285,32 @@ def test_lost_client(start: Start, wispd: Wispd, leave: Callable[[WispClient], N
             pass
 
 
+def test_lost_client_that_was_not_read(start: Start) -> None:
+    """Its data waits for a destination that takes none, up to the bound; then it is gone."""
+    server = start(Wispd("-v"))
+    captured = Captured(start, rcvbuf=32 * 1024)
+    flooding = open_client(server.port)
+    flooding.send(packets.connect(STREAM, LOOPBACK, captured.port))
+    conn = captured.accept()
+    flood = flooding.encode(packets.data(STREAM, bytes(packets.MAX_DATA)))
+
+    def send() -> None:
+        try:
+            while True:
+                flooding.send_raw(flood)
+        except OSError:
+            pass
+
+    sender = in_background(send)
+    server.wait_log("not read: ")
+    reset(flooding.sock)
+    sender.join()
+    conn.sendall(b"data")  # which cannot be sent
+    server.wait_log("disconnected")
+    with open_client(server.port) as client:
+        assert client.barrier() == []
+
+
 def test_packets_for_no_stream(client: WispClient, origin: Origin) -> None:
     """They are dropped without an answer."""
     client.send(packets.data(99, b"data"), packets.close(99, packets.VOLUNTARY))
