@@ -184,14 +184,27 @@ upgrade(struct peer *peer, uint8_t *p, size_t n)
 
 /* ---- libwebsockets ---- */
 
-/* Of the connections to come: libwebsockets makes it, when it makes its own context. */
-static SSL_CTX *tls_context;
+/*
+ * Show the certificate as it was last read. In a context, one of each kind of key has its place: libwebsockets' would
+ * go on showing the first one beside a later one of another kind.
+ */
+static int
+on_certificate_wanted(SSL *ssl, void *arg)
+{
+	const struct server *server = arg;
+	STACK_OF(X509) *chain = NULL;
+
+	SSL_certs_clear(ssl);
+	return SSL_CTX_get0_chain_certs(server->certificate, &chain) == 1 &&
+	       SSL_use_cert_and_key(ssl, SSL_CTX_get0_certificate(server->certificate),
+		       SSL_CTX_get0_privatekey(server->certificate), chain, 1) == 1;
+}
 
 /* One system call brings several TLS records. service() reads until there are none left, so none is forgotten. */
 static void
-tune_tls(SSL_CTX *context)
+tune_tls(SSL_CTX *context, struct server *server)
 {
-	tls_context = context;
+	SSL_CTX_set_cert_cb(context, on_certificate_wanted, server);
 	SSL_CTX_set_read_ahead(context, 1);
 	SSL_CTX_set_default_read_buffer_len(context, WIRE_BUFFER_SIZE);
 }
@@ -202,7 +215,7 @@ peer_on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void 
 	struct peer *peer;
 
 	if (reason == LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS)
-		tune_tls(user);
+		tune_tls(user, lws_context_user(lws_get_context(wsi)));
 	if (reason != LWS_CALLBACK_RAW_RX && reason != LWS_CALLBACK_RAW_CLOSE)
 		return 0;
 	peer = lws_get_opaque_user_data(wsi);
@@ -218,13 +231,6 @@ peer_on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void 
 		feed(peer, in, len);
 	}
 	return 0;
-}
-
-bool
-peer_reload_certificate(const struct server_options *options)
-{
-	return SSL_CTX_use_certificate_chain_file(tls_context, options->cert) == 1 &&
-	       SSL_CTX_use_PrivateKey_file(tls_context, options->cert_key, SSL_FILETYPE_PEM) == 1;
 }
 
 /* Let libwebsockets look at the socket until it finds nothing more. */

@@ -22,7 +22,6 @@
 #include "wire.h"
 
 struct server;
-struct server_options;
 
 enum peer_state {
 	PEER_UPGRADING, /* TLS and the HTTP request */
@@ -51,9 +50,6 @@ struct peer {
 	char *head; /* UPGRADING: the request so far */
 	char name[64];
 };
-
-/* Read the certificate again, for connections to come. Returns false when it is of no use. */
-bool peer_reload_certificate(const struct server_options *options);
 
 /* Take a connection. NULL, with the socket closed, when that cannot be. */
 struct peer *peer_new(struct server *server, evutil_socket_t fd);

@@ -59,16 +59,16 @@ no_passphrase(char *passphrase, int size, int writing, void *arg)
 	return -1;
 }
 
-/* libwebsockets would say little about files that it cannot use. */
-static bool
-check_certificate(const struct server_options *options)
+/* NULL when the files cannot be used: logged. libwebsockets would say little about them. */
+static SSL_CTX *
+read_certificate(const struct server_options *options)
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
 	const char *wrong = NULL;
 
 	if (context == NULL) {
 		log_error("cannot set up TLS");
-		return false;
+		return NULL;
 	}
 	SSL_CTX_set_default_passwd_cb(context, no_passphrase);
 	if (SSL_CTX_use_certificate_chain_file(context, options->cert) != 1)
@@ -80,8 +80,23 @@ check_certificate(const struct server_options *options)
 		log_error("%s %s: %s", wrong, strcmp(wrong, "--cert") == 0 ? options->cert : options->cert_key,
 			ERR_reason_error_string(ERR_peek_last_error()));
 	ERR_clear_error();
+	if (wrong == NULL)
+		return context;
 	SSL_CTX_free(context);
-	return wrong == NULL;
+	return NULL;
+}
+
+/* Returns false when it is of no use, and leaves what there is in force: logged. */
+static bool
+load_certificate(struct server *server)
+{
+	SSL_CTX *certificate = read_certificate(server->options);
+
+	if (certificate == NULL)
+		return false;
+	SSL_CTX_free(server->certificate);
+	server->certificate = certificate;
+	return true;
 }
 
 static struct lws_context *
@@ -99,6 +114,7 @@ create_context(struct server *server)
 	info.protocols = protocols;
 	info.ssl_cert_filepath = server->options->cert;
 	info.ssl_private_key_filepath = server->options->cert_key;
+	info.user = server;
 	return lws_create_context(&info);
 }
 
@@ -171,7 +187,7 @@ server_start(struct server *server, struct event_base *base, const struct server
 	TAILQ_INIT(&server->peers);
 	TAILQ_INIT(&server->draining);
 	event_assign(&server->tick_timer, base, -1, EV_PERSIST, on_tick, server);
-	if (options->cert != NULL && !check_certificate(options))
+	if (options->cert != NULL && !load_certificate(server))
 		return false;
 	if (!set_up_wisp(server))
 		return false;
@@ -199,8 +215,8 @@ server_reload(struct server *server)
 
 	log_info("reading credentials and certificates again");
 	load_credentials(server);
-	if (options->cert != NULL && check_certificate(options) && !peer_reload_certificate(options))
-		log_error("--cert %s: it cannot be used", options->cert);
+	if (options->cert != NULL)
+		load_certificate(server);
 }
 
 void
@@ -217,6 +233,7 @@ server_stop(struct server *server)
 	event_del(&server->tick_timer);
 	if (server->context != NULL)
 		lws_context_destroy(server->context);
+	SSL_CTX_free(server->certificate);
 	resolver_free(server->resolver);
 	accounts_free(server->accounts);
 	authorized_free(server->authorized);

@@ -9,6 +9,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <libwebsockets.h>
+#include <openssl/ssl.h>
 
 #include <sys/queue.h>
 
@@ -41,6 +42,7 @@ struct server {
 	struct event_base *base;
 	const struct server_options *options;
 	struct lws_context *context;
+	SSL_CTX *certificate; /* has what connections to come are shown; NULL without TLS */
 	struct resolver *resolver;
 	struct wisp_server_options wisp;
 	struct accounts *accounts;

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 GOOD_NAMES = "DNS:localhost,IP:127.0.0.1,IP:::1"
+EC_KEY = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+RSA_KEY = ("rsa:2048",)
 VALID = ("20200101000000Z", "20491231000000Z")
 
 # `openssl ca` because it alone can set both dates, in the past and in the future, everywhere.
@@ -62,11 +64,11 @@ class Authority:
         config.write_text(CONFIG.format(folder=self.folder, names=names))
         subprocess.run(["openssl", *args, "-config", config], check=True, capture_output=True)
 
-    def _request(self, stem: str, name: str, names: str, *args: str) -> Certificate:
+    def _request(self, stem: str, name: str, names: str, *args: str,
+                 key: tuple[str, ...] = EC_KEY) -> Certificate:
         made = Certificate(self.folder / f"{stem}.pem", self.folder / f"{stem}.key")
-        self._openssl(names, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                      "-nodes", "-subj", f"/CN={name}", "-keyout", made.key, "-out", made.cert,
-                      *args)
+        self._openssl(names, "req", "-newkey", *key, "-nodes", "-subj", f"/CN={name}",
+                      "-keyout", made.key, "-out", made.cert, *args)
         return made
 
     def _self_signed(self, stem: str, name: str, extensions: str, names: str) -> Certificate:
@@ -88,9 +90,9 @@ class Authority:
         return self._self_signed("self-signed", "localhost", "server_extensions", GOOD_NAMES)
 
     def issue(self, stem: str, names: str = GOOD_NAMES,
-              valid: tuple[str, str] = VALID) -> Certificate:
-        """A server's certificate for NAMES, valid between two dates."""
-        made = self._request(stem, stem, names)
+              valid: tuple[str, str] = VALID, key: tuple[str, ...] = EC_KEY) -> Certificate:
+        """A server's certificate for NAMES, valid between two dates, and its KEY."""
+        made = self._request(stem, stem, names, key=key)
         self._openssl(names, "ca", "-batch", "-notext", "-in", made.cert, "-out", made.cert,
                       "-startdate", valid[0], "-enddate", valid[1],
                       "-extensions", "server_extensions")

@@ -12,12 +12,12 @@ import pytest
 import packets
 import socks
 from bridge import Bridge
-from certs import Authority, Certificate
+from certs import EC_KEY, RSA_KEY, Authority, Certificate
 from conftest import Start
 from credentials import Key, make_key, ssh_line, write_secret
 from fakeserver import FakeServer, Peer
 from origin import Origin
-from procs import Program
+from procs import Program, in_background
 from wispclient import WispClient
 from wispservers import TlsWispd, Wispd
 
@@ -365,6 +365,21 @@ def test_certificate(start: Start, authority: Authority, origin: Origin, tmp_pat
         assert serial(server.port, authority) == first
         client.send(packets.data(1, b"data"))
         assert client.recv_data(1, 4) == b"data"
+
+
+def test_certificate_of_another_kind(start: Start, authority: Authority, tmp_path: Path) -> None:
+    """The one with the other kind of key is not shown any more, whichever clients like better."""
+    made = [authority.issue(f"kind-{key[0][:3]}", key=key) for key in (EC_KEY, RSA_KEY, EC_KEY)]
+    used = Certificate(tmp_path / "cert.pem", tmp_path / "key.pem")
+    seen = []
+    for certificate in made:
+        used.cert.write_bytes(certificate.cert.read_bytes())
+        write_secret(used.key, certificate.key.read_bytes())
+        if not seen:
+            server = start(TlsWispd(used))
+        hang_up(server)
+        seen.append(serial(server.port, authority))
+    assert seen[0] != seen[1] != seen[2]
 
 
 def test_many_hang_ups(opened: Opened) -> None:
