@@ -185,14 +185,20 @@ set_limit(struct tunnel *tunnel, uint64_t limit_ms)
 	evtimer_add(&tunnel->attempt_timer, &tv);
 }
 
+/* Whether to read. A new connection's handshake brings programs nothing, and is read whatever waits for them. */
+static bool
+wants_to_read(const struct tunnel *tunnel)
+{
+	return tunnel->connection.readable && !(tunnel->paused && tunnel->state == TUNNEL_UP);
+}
+
 /* Read what there is, a turn's worth at the most. */
 static void
 receive(struct tunnel *tunnel)
 {
-	const struct connection *connection = &tunnel->connection;
 	const uint64_t began_ms = clock_now_ms();
 
-	for (int reads = 0; reads < READS_PER_TURN && connection->readable && !tunnel->paused; reads++) {
+	for (int reads = 0; reads < READS_PER_TURN && wants_to_read(tunnel); reads++) {
 		if (connection_read(&tunnel->connection))
 			tunnel->heard_ms = clock_now_ms();
 		if (tunnel->failure.kind != FAILURE_NONE)
@@ -200,7 +206,7 @@ receive(struct tunnel *tunnel)
 		if (clock_now_ms() - began_ms >= TURN_MS)
 			break;
 	}
-	if (connection->readable && !tunnel->paused)
+	if (wants_to_read(tunnel))
 		turn_again(&tunnel->run_event);
 }
 

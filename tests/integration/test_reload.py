@@ -89,6 +89,33 @@ def test_changed_password(opened: Opened) -> None:
     assert socks.recv_to_end(opened.program) == (b"", True)
 
 
+def test_while_the_budget_is_spent(fake: FakeServer, tmp_path: Path,
+                                   wispsocks: Callable[..., Bridge]) -> None:
+    """What waits for a program that reads nothing does not keep the new connection from opening."""
+    path = write_secret(tmp_path / "password", "one\n")
+    bridge = wispsocks(fake.url, "-v", "--buffer-limit", "1M", "-u", "me", "--password-file", path,
+                       "--unverified-credentials")
+    server = fake.accept_open()
+    bridge.dial(HOST, PORT, rcvbuf=32 * 1024)
+    stream = server.recv_connect().stream
+    in_background(lambda: send_until_lost(server, packets.data(stream, bytes(1 << 14))))
+    bridge.wait_log("the tunnel is not read")
+    write_secret(path, "two\n")
+    since = hang_up(bridge)
+    fake.accept_open()
+    bridge.wait_connected(since)
+    assert bridge.wait_lost(since) == CHANGED
+    assert not bridge.find_log("cannot connect")
+
+
+def send_until_lost(server: Peer, packet: packets.Packet) -> None:
+    try:
+        while True:
+            server.send(packet)
+    except OSError:
+        pass
+
+
 def test_nothing_has_changed(opened: Opened) -> None:
     """Streams go on, also when the file was written anew."""
     for _ in range(3):
