@@ -52,6 +52,7 @@ struct server {
 	struct peer_list peers;
 	size_t peer_count;
 	struct target_list draining; /* targets whose stream is over but that have not taken all of it */
+	size_t draining_count;
 	size_t draining_bytes;
 	struct event tick_timer;
 };

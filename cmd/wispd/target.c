@@ -1,10 +1,13 @@
 #include "target.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "address.h"
@@ -14,32 +17,42 @@
 #include "relay.h"
 #include "resolver.h"
 #include "server.h"
+#include "turn.h"
 #include "udp.h"
 
 #define RESOLVE_MS 10000
 #define CONNECT_MS 10000
 /* A target that takes nothing of what waits for it for this long is given up. */
 #define STALL_MS 60000
-/* What streams that are over may leave behind for their targets, over all peers. */
+/* What streams that are over may leave behind for their targets, over all peers, and how many of these there may be. */
 #define DRAINING_MAX ((size_t)256 << 20)
+#define DRAINING_TARGETS_MAX 4096
+/* How often to look whether a target still takes what the kernel has for it. */
+#define LEAVING_MS 2000
+#define DISCARD_SIZE 16384
+/* Reads of what is dropped in one turn, before others have theirs. */
+#define DISCARDS_PER_TURN 16
 
 enum target_state {
 	TARGET_RESOLVING,
 	TARGET_CONNECTING,
 	TARGET_OPEN,
 	TARGET_DRAINING, /* the stream is over; what it brought is still on its way */
+	TARGET_LEAVING,  /* the kernel has all of it; the target may take its time to take it and to hang up */
 };
 
 struct target {
-	TAILQ_ENTRY(target) entry; /* DRAINING: the server's list */
-	struct peer *peer;         /* not DRAINING: it may be gone by then */
+	TAILQ_ENTRY(target) entry; /* DRAINING and LEAVING: the server's list */
+	struct peer *peer;         /* NULL then: it may be gone */
 	struct server *server;
 	struct wisp_stream *stream; /* NULL when it is over */
 	struct relay relay;
-	struct event timer; /* until OPEN: the time to connect; then: the look for a stall */
+	struct event timer; /* until OPEN: the time to connect; then: the look whether it takes anything */
 	struct resolver_query *query;
 	struct evutil_addrinfo *addresses;
 	struct evutil_addrinfo *address; /* the next to be tried */
+	uint64_t looked_ms;              /* LEAVING: when the last look was */
+	int unsent_bytes;                /* LEAVING: that the target had not confirmed then */
 	enum target_state state;
 	uint8_t reason; /* why no address could be connected */
 };
@@ -61,8 +74,10 @@ target_free(struct target *target, bool reset)
 {
 	struct peer *peer = target->peer;
 
-	if (target->state == TARGET_DRAINING)
+	if (target->state == TARGET_DRAINING || target->state == TARGET_LEAVING) {
 		TAILQ_REMOVE(&target->server->draining, target, entry);
+		target->server->draining_count--;
+	}
 	if (target->query != NULL)
 		resolver_cancel(target->query);
 	if (target->addresses != NULL)
@@ -123,6 +138,61 @@ report_backlog(struct target *target)
 		peer_check_budget(target->peer);
 }
 
+/* Read and drop what a target still says, which may be without end. */
+static void
+discard(struct target *target)
+{
+	char scratch[DISCARD_SIZE];
+	int reads = 0;
+
+	while (reads < DISCARDS_PER_TURN && relay_read(&target->relay, scratch, sizeof scratch) > 0)
+		reads++;
+	if (target->relay.state != RELAY_OPEN)
+		target_free(target, false);
+	else if (reads == DISCARDS_PER_TURN)
+		turn_again(&target->timer);
+	else
+		set_timer(target, LEAVING_MS);
+}
+
+/* Look whether the target still takes something: there is only so much that it can. */
+static void
+check_leaving(struct target *target)
+{
+	const uint64_t now_ms = clock_now_ms();
+	int unsent_bytes = 0;
+
+	if (now_ms - target->looked_ms < LEAVING_MS) {
+		discard(target);
+		return;
+	}
+	ioctl(target->relay.fd, SIOCOUTQ, &unsent_bytes);
+	if (unsent_bytes >= target->unsent_bytes) {
+		target_free(target, false);
+		return;
+	}
+	target->looked_ms = now_ms;
+	target->unsent_bytes = unsent_bytes;
+	discard(target);
+}
+
+/*
+ * The kernel has all that the stream brought. The target is told the end, and what it says is read: a socket that is
+ * closed answers that with a reset, and drops what it has yet to send.
+ */
+static void
+leave(struct target *target)
+{
+	if (target->relay.state != RELAY_OPEN || shutdown(target->relay.fd, SHUT_WR) != 0) {
+		target_free(target, false);
+		return;
+	}
+	target->state = TARGET_LEAVING;
+	target->looked_ms = clock_now_ms();
+	target->unsent_bytes = INT_MAX;
+	discard(target);
+}
+
 /* The stream is over, and its peer may go at any time, but what it brought shall reach the target. */
 static void
 drain(struct target *target)
@@ -131,7 +201,7 @@ drain(struct target *target)
 	const size_t waiting = relay_backlog(&target->relay);
 
 	target->stream = NULL;
-	if (waiting == 0 || waiting > DRAINING_MAX - server->draining_bytes) {
+	if (waiting > DRAINING_MAX - server->draining_bytes || server->draining_count == DRAINING_TARGETS_MAX) {
 		target_free(target, waiting > 0);
 		return;
 	}
@@ -142,14 +212,20 @@ drain(struct target *target)
 	target->peer = NULL;
 	target->state = TARGET_DRAINING;
 	TAILQ_INSERT_TAIL(&server->draining, target, entry);
-	set_timer(target, STALL_MS);
+	server->draining_count++;
+	if (waiting == 0)
+		leave(target);
+	else
+		set_timer(target, STALL_MS);
 }
 
 void
 target_drop_draining(struct server *server)
 {
-	while (!TAILQ_EMPTY(&server->draining))
-		target_free(TAILQ_FIRST(&server->draining), true);
+	struct target *target;
+
+	while ((target = TAILQ_FIRST(&server->draining)) != NULL)
+		target_free(target, target->state == TARGET_DRAINING);
 }
 
 static size_t
@@ -331,13 +407,17 @@ on_socket(evutil_socket_t fd, short what, void *arg)
 			on_connected(target);
 		return;
 	}
+	if (target->state == TARGET_LEAVING) {
+		check_leaving(target);
+		return;
+	}
 	if ((what & EV_WRITE) && !relay_flush(&target->relay)) {
 		end(target, reason_of(target->relay.error));
 		return;
 	}
 	if (target->state == TARGET_DRAINING) {
 		if (relay_backlog(&target->relay) == 0)
-			target_free(target, false);
+			leave(target);
 		return;
 	}
 	if (what & EV_WRITE)
@@ -368,6 +448,9 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 			set_timer(target, STALL_MS - idle_ms);
 		else
 			end(target, WISP_REASON_TRANSFER_TIMED_OUT);
+		break;
+	case TARGET_LEAVING:
+		check_leaving(target);
 		break;
 	}
 }

@@ -267,6 +267,42 @@ def test_close_by_the_client(start: Start, client: WispClient, origin: Origin) -
     assert echo_works(client, origin)
 
 
+def test_close_by_the_client_of_a_destination_that_talks(start: Start,
+                                                         client: WispClient) -> None:
+    """All that was sent before the CLOSE arrives, though answers come that nobody waits for."""
+    captured = Captured(start, rcvbuf=32 * 1024)
+    data = payload(1 << 20)
+    client.send(packets.connect(STREAM, LOOPBACK, captured.port))
+    conn = captured.accept()
+    for position in range(0, len(data), packets.MAX_DATA):
+        client.send(packets.data(STREAM, data[position:position + packets.MAX_DATA]))
+    client.send(packets.close(STREAM, packets.VOLUNTARY))
+    client.barrier()
+    received = bytearray()
+    while part := conn.recv(CHUNK):
+        received += part
+        conn.sendall(b"answer")
+    assert sha256(received) == sha256(data)
+
+
+def test_destination_that_talks_on_is_let_go(start: Start, client: WispClient) -> None:
+    """It is not listened to for ever after the client's CLOSE."""
+    captured = Captured(start)
+    client.send(packets.connect(STREAM, LOOPBACK, captured.port))
+    conn = captured.accept()
+    client.send(packets.close(STREAM, packets.VOLUNTARY))
+    assert conn.recv(CHUNK) == b""
+
+    def talk() -> bool:
+        try:
+            conn.sendall(b"answer")
+        except ConnectionError:
+            return True
+        return False
+
+    wait_until(talk, "the destination is let go")
+
+
 @pytest.mark.parametrize("leave", [WispClient.close, lambda client: reset(client.sock)],
                          ids=["fin", "rst"])
 def test_lost_client(start: Start, wispd: Wispd, leave: Callable[[WispClient], None]) -> None:
