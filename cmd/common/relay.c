@@ -120,7 +120,7 @@ relay_write(struct relay *relay, const void *p, size_t n)
 
 	if (relay->state == RELAY_ERROR)
 		return false;
-	if (relay->fd >= 0 && relay_backlog(relay) == 0)
+	if (relay->fd >= 0 && !relay->waiting && relay_backlog(relay) == 0)
 		written = write_some(relay, p, n);
 	if (written < 0)
 		return false;

@@ -29,7 +29,8 @@ struct relay {
 	uint64_t taken_ms;        /* when it last took something */
 	evutil_socket_t fd;       /* -1 when there is none */
 	enum relay_state state;
-	int error; /* errno */
+	int error;    /* errno */
+	bool waiting; /* nothing is written: the socket is not connected yet */
 };
 
 /* A relay without a socket: what is written to it waits. `total` counts the bytes that wait, over all that share it. */
@@ -51,7 +52,8 @@ size_t relay_read(struct relay *relay, void *p, size_t n);
 /* How many bytes could be read now. */
 size_t relay_available(const struct relay *relay);
 
-/* Write n bytes, or keep what the socket does not take. Returns false when the socket is broken or memory is out. */
+/* Write n bytes, or keep what the socket does not take, or all while the relay waits. Returns false when the socket is
+ * broken or memory is out. */
 bool relay_write(struct relay *relay, const void *p, size_t n);
 
 /* Write what has waited. Returns false when the socket is broken. */

@@ -382,6 +382,7 @@ on_connected(struct target *target)
 		return;
 	}
 	target->state = TARGET_OPEN;
+	target->relay.waiting = false;
 	wisp_stream_confirm(target->stream);
 	target->relay.moved_ms = target->relay.taken_ms = clock_now_ms();
 	set_timer(target, STALL_MS);
@@ -480,6 +481,7 @@ target_open(struct peer *peer, struct wisp_stream *stream, const struct wisp_des
 	target->stream = stream;
 	target->reason = WISP_REASON_UNREACHABLE;
 	relay_init(&target->relay, &peer->backlog_bytes);
+	target->relay.waiting = true; /* to write would take the error of an address from those who try the next one */
 	evtimer_assign(&target->timer, peer->server->base, on_timer, target);
 	set_timer(target, RESOLVE_MS);
 	wisp_stream_accept(stream, &stream_callbacks, target);

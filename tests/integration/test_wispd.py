@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import queue
+import signal
 import socket
 import ssl
 import threading
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
@@ -15,9 +17,10 @@ import frames
 import packets
 from certs import Authority, Certificate
 from conftest import Start
+from hosts import NAME, V4, two_sockets, with_two_addresses
 from origin import (CHUNK, Origin, Service, payload, payload_sha256, reset, serve_bytes, sha256,
                     sized)
-from procs import GUARD, in_background, refusing_port, wait_until
+from procs import GUARD, Program, in_background, refusing_port, rest, wait_until
 from wispclient import WispClient, connect_socket, http_status, open_client, upgrade_headers
 from wispservers import Wispd
 
@@ -431,6 +434,32 @@ def test_destination_that_does_not_read(start: Start, client: WispClient, origin
     client.send(packets.close(STREAM, packets.VOLUNTARY))
     reader.join()
     assert sha256(received) == sha256(payload(64_000_000))
+
+
+def test_early_data_and_an_address_that_refuses(start: Start, tmp_path: Path) -> None:
+    """The next address is tried, also when data comes between the refusal and its discovery."""
+    server = start(Program("wispd", "--listen", "127.0.0.1:0", "--allow-loopback",
+                           prefix=with_two_addresses(tmp_path)))
+    stack = start(ExitStack())
+    listeners = [stack.enter_context(sock) for sock in two_sockets()]
+    for sock in listeners:
+        sock.listen(0)
+    port = listeners[1].getsockname()[1]
+    for _ in range(4):  # IPv4, which is tried first, has no room for more
+        sock = stack.enter_context(socket.socket())
+        sock.setblocking(False)
+        sock.connect_ex((V4, port))
+    client = stack.enter_context(open_client(server.port))
+    client.send(packets.connect(STREAM, NAME, port))
+    client.barrier()
+    server.signal(signal.SIGSTOP)
+    client.send(packets.data(STREAM, b"data"))
+    listeners[1].close()
+    rest(2)  # the kernel asks again after one second, and is refused
+    server.signal(signal.SIGCONT)
+    listeners[0].settimeout(GUARD)
+    with listeners[0].accept()[0] as conn:
+        assert conn.recv(CHUNK) == b"data"
 
 
 # The WebSocket
