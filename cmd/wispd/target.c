@@ -383,7 +383,6 @@ on_connected(struct target *target)
 	}
 	target->state = TARGET_OPEN;
 	target->relay.waiting = false;
-	wisp_stream_confirm(target->stream);
 	target->relay.moved_ms = target->relay.taken_ms = clock_now_ms();
 	set_timer(target, STALL_MS);
 	if (!relay_flush(&target->relay)) {
