@@ -69,6 +69,7 @@ struct tunnel {
 	struct event return_timer; /* to the first server */
 	struct backoff backoff;
 	bool refused;             /* what does not get better by hurrying */
+	uint64_t hurry_until_ms;  /* somebody may be waiting up to then */
 	uint64_t attempted_ms;    /* the last one */
 	uint64_t next_attempt_ms; /* WAITING */
 	uint64_t up_ms;
@@ -131,7 +132,9 @@ log_failure(const struct tunnel *tunnel, const struct url *server, bool was_up, 
 static void
 wait_for_next_attempt(struct tunnel *tunnel, bool was_up)
 {
-	const uint64_t delay_ms = backoff_next_ms(&tunnel->backoff);
+	const uint64_t pause_ms = backoff_next_ms(&tunnel->backoff);
+	const bool hurry = !tunnel->refused && clock_now_ms() < tunnel->hurry_until_ms;
+	const uint64_t delay_ms = hurry && pause_ms > HURRY_MS ? HURRY_MS : pause_ms;
 	const struct timeval tv = clock_timeval(delay_ms);
 
 	log_failure(tunnel, tunnel->route.server, was_up, delay_ms);
@@ -567,12 +570,13 @@ follow_redirect(struct tunnel *tunnel)
 }
 
 void
-tunnel_hurry(struct tunnel *tunnel)
+tunnel_hurry(struct tunnel *tunnel, uint64_t patience_ms)
 {
 	const uint64_t since_ms = clock_now_ms() - tunnel->attempted_ms;
 	const uint64_t wait_ms = since_ms < HURRY_MS ? HURRY_MS - since_ms : 0;
 	const struct timeval tv = clock_timeval(wait_ms);
 
+	tunnel->hurry_until_ms = clock_now_ms() + patience_ms;
 	if (tunnel->state == TUNNEL_WAITING && !tunnel->refused && clock_now_ms() + wait_ms < tunnel->next_attempt_ms)
 		evtimer_add(&tunnel->attempt_timer, &tv);
 }

@@ -136,6 +136,19 @@ def test_each_new_failure_waits_longer(fake: FakeServer, wispsocks: Callable[...
     assert 2 <= fourth <= 8
 
 
+def test_no_long_wait_while_a_program_waits(fake: FakeServer,
+                                            wispsocks: Callable[..., Bridge]) -> None:
+    """It is tried again every two seconds at least: the program has only so much patience."""
+    bridge = wispsocks(fake.url, "--connect-timeout", "600")
+    program = bridge.connect(socks.opening(HOST, PORT))
+    for _ in range(5):
+        fake.accept().close()
+    fake.accept_open().recv_connect()
+    assert socks.recv_opening(program).code == socks.SUCCEEDED
+    waits = list(map(float, re.findall(r"next try in (\S+) s", bridge.log)))
+    assert len(waits) == 5 and max(waits) <= 2
+
+
 def test_connection_that_stood_resets_the_wait(fake: FakeServer,
                                                wispsocks: Callable[..., Bridge]) -> None:
     """Its loss is followed by the shortest wait again; that of a short one is not."""
