@@ -151,6 +151,7 @@ main(int argc, char **argv)
 
 	if (result != OPTIONS_RUN)
 		return result;
+	fill_standard_descriptors();
 	wire_init_log();
 	if (!check(&settings))
 		return OPTIONS_WRONG;

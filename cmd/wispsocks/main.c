@@ -281,6 +281,7 @@ main(int argc, char **argv)
 
 	if (result != OPTIONS_RUN)
 		return result;
+	fill_standard_descriptors();
 	if (!check(&settings))
 		return OPTIONS_WRONG;
 	/* libwebsockets would use these its own way. */
