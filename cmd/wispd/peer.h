@@ -55,8 +55,8 @@ struct peer {
 /* Read the certificate again, for connections to come. Returns false when it is of no use. */
 bool peer_reload_certificate(const struct server_options *options);
 
-/* Take a connection. NULL, with the socket closed, when that cannot be. */
-struct peer *peer_new(struct server *server, evutil_socket_t fd);
+/* Take a connection. When that cannot be, the socket is closed: logged. */
+void peer_new(struct server *server, evutil_socket_t fd);
 
 /* End the connection at once, with its streams. */
 void peer_free(struct peer *peer);
