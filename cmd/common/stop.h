@@ -17,4 +17,7 @@ void stop_signals_free(struct stop_signals *signals);
 /* Let the process have as many descriptors as the system permits. Returns how many that are. */
 unsigned raise_descriptor_limit(void);
 
+/* Open /dev/null for standard input, output and error that were closed: sockets are not to be taken for them. */
+void fill_standard_descriptors(void);
+
 #endif

@@ -22,6 +22,7 @@ struct settings {
 	struct option_list listen;
 	int version; /* the position in "2|1" */
 	int verbosity;
+	char path[1024]; /* the one that is served, when a slash had to be added */
 };
 
 #define SETTING(member) offsetof(struct settings, member)
@@ -96,6 +97,23 @@ reload(void *arg)
 	server_reload(arg);
 }
 
+/* Clients add a slash at the end, as the protocol has it: a path without one would be reached by nobody. */
+static bool
+complete_path(struct settings *settings)
+{
+	const char *path = settings->server.path;
+
+	if (path[strlen(path) - 1] == '/')
+		return true;
+	if (strlen(path) + sizeof "/" > sizeof settings->path) {
+		options_complain(&program, "--path: it is too long");
+		return false;
+	}
+	snprintf(settings->path, sizeof settings->path, "%s/", path);
+	settings->server.path = settings->path;
+	return true;
+}
+
 static bool
 check(struct settings *settings)
 {
@@ -105,6 +123,8 @@ check(struct settings *settings)
 		options_complain(&program, "--cert and --cert-key belong together");
 		return false;
 	}
+	if (!complete_path(settings))
+		return false;
 	options->version = settings->version == 0 ? 2 : 1;
 	if (options->version == 1 && (options->user_file != NULL || options->authorized_keys != NULL)) {
 		options_complain(&program,
@@ -151,6 +171,7 @@ main(int argc, char **argv)
 
 	if (result != OPTIONS_RUN)
 		return result;
+	fill_standard_descriptors();
 	wire_init_log();
 	if (!check(&settings))
 		return OPTIONS_WRONG;

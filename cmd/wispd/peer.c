@@ -361,17 +361,18 @@ adopt(struct server *server, evutil_socket_t fd)
 		lws_get_vhost_by_name(server->context, "wisp"), type, descriptor, "wisp", NULL);
 }
 
-struct peer *
+void
 peer_new(struct server *server, evutil_socket_t fd)
 {
 	struct peer *peer = calloc(1, sizeof *peer);
 	char *head = malloc(WISP_UPGRADE_HEAD_MAX);
 
 	if (peer == NULL || head == NULL) {
+		log_warning("a client is turned away: out of memory");
 		free(head);
 		free(peer);
 		close(fd);
-		return NULL;
+		return;
 	}
 	peer->server = server;
 	peer->head = head;
@@ -380,9 +381,14 @@ peer_new(struct server *server, evutil_socket_t fd)
 	name_peer(peer, fd);
 	peer->wsi = adopt(server, fd); /* which closes the socket when it fails */
 	if (peer->wsi == NULL) {
+		/* It begins with TLS at once, when the client has said something already. */
+		if (server->options->cert != NULL)
+			log_info("%s: turned away: it does not speak TLS", peer->name);
+		else
+			log_warning("%s: turned away: out of memory", peer->name);
 		free(head);
 		free(peer);
-		return NULL;
+		return;
 	}
 	lws_set_opaque_user_data(peer->wsi, peer);
 	event_assign(&peer->event, server->base, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_run, peer);
@@ -392,5 +398,4 @@ peer_new(struct server *server, evutil_socket_t fd)
 	set_timer(peer, UPGRADE_MS);
 	TAILQ_INSERT_TAIL(&server->peers, peer, entry);
 	server->peer_count++;
-	return peer;
 }

@@ -51,8 +51,8 @@ struct peer {
 	char name[64];
 };
 
-/* Take a connection. NULL, with the socket closed, when that cannot be. */
-struct peer *peer_new(struct server *server, evutil_socket_t fd);
+/* Take a connection. When that cannot be, the socket is closed: logged. */
+void peer_new(struct server *server, evutil_socket_t fd);
 
 /* End the connection at once, with its streams. */
 void peer_free(struct peer *peer);

@@ -1,6 +1,8 @@
 #include "server.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -24,8 +26,7 @@ on_accepted(evutil_socket_t fd, void *arg)
 {
 	struct server *server = arg;
 
-	if (peer_new(server, fd) == NULL)
-		log_warning("a client is turned away: out of memory");
+	peer_new(server, fd);
 	if (server->peer_count < PEERS_MAX)
 		return;
 	log_warning("%d clients are connected: more have to wait", PEERS_MAX);
@@ -59,13 +60,25 @@ no_passphrase(char *passphrase, int size, int writing, void *arg)
 	return -1;
 }
 
+static bool
+check_readable(const char *path, const char *option)
+{
+	if (access(path, R_OK) == 0)
+		return true;
+	log_error("%s %s: %s", option, path, strerror(errno));
+	return false;
+}
+
 /* NULL when the files cannot be used: logged. libwebsockets would say little about them. */
 static SSL_CTX *
 read_certificate(const struct server_options *options)
 {
-	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
 	const char *wrong = NULL;
+	SSL_CTX *context;
 
+	if (!check_readable(options->cert, "--cert") || !check_readable(options->cert_key, "--cert-key"))
+		return NULL;
+	context = SSL_CTX_new(TLS_server_method());
 	if (context == NULL) {
 		log_error("cannot set up TLS");
 		return NULL;

@@ -21,8 +21,8 @@ judge_status(unsigned status, struct failure *failure)
 	switch (status) {
 	case 400:
 		failure_set(failure, FAILURE_ANSWERED,
-			"the server does not like the request (HTTP %u); check the URL, and whether the server wants a "
-			"client certificate (--cert)",
+			"the server does not like the request (HTTP %u); check the URL, whether it is ws or wss, and "
+			"whether the server wants a client certificate (--cert)",
 			status);
 		return;
 	case 401:

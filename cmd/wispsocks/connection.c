@@ -90,10 +90,11 @@ judge_connection_error(struct connection *connection, const char *text)
 		failure_set(connection->failure, FAILURE_PASSING, "the server ended TLS (%s)%s", alert,
 			tls->options->cert == NULL ? "; it may want a client certificate (--cert)" : "");
 	else
+		/* libwebsockets would say little more than the number of the function that failed. */
 		failure_set(connection->failure, FAILURE_PASSING,
 			"the connection failed before there was an answer (%s); check the port, and whether it is ws "
 			"or wss",
-			text);
+			strstr(text, "SSL err") != NULL ? "the TLS handshake failed" : text);
 }
 
 /* The connection is over. After TLS 1.3's handshake, the server may still refuse our certificate. */

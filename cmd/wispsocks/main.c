@@ -134,8 +134,10 @@ check_headers(const struct option_list *headers)
 
 	if (wrong == NULL)
 		return true;
-	options_complain(&program, "--header '%.*s': %s", (int)(strchr(line, ':') != NULL ? strcspn(line, ":") : 0),
-		line, wrong);
+	if (strchr(line, ':') == NULL)
+		options_complain(&program, "--header: %s", wrong);
+	else
+		options_complain(&program, "--header '%.*s': %s", (int)strcspn(line, ":"), line, wrong);
 	return false;
 }
 
@@ -281,6 +283,7 @@ main(int argc, char **argv)
 
 	if (result != OPTIONS_RUN)
 		return result;
+	fill_standard_descriptors();
 	if (!check(&settings))
 		return OPTIONS_WRONG;
 	/* libwebsockets would use these its own way. */

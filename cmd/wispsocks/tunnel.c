@@ -379,6 +379,21 @@ on_attempt_timer(evutil_socket_t fd, short what, void *arg)
 	on_failure(tunnel);
 }
 
+/*
+ * The next ping comes after an interval, or when the tunnel would be dead: silence does not begin with a ping, and would
+ * else be found out up to an interval late.
+ */
+static void
+set_ping_timer(struct tunnel *tunnel, uint64_t silent_ms)
+{
+	const uint64_t interval_ms = tunnel->options->ping_interval_ms;
+	const bool soon = !tunnel->paused && silent_ms > interval_ms && silent_ms < 2 * interval_ms;
+	const struct timeval tv = clock_timeval(soon ? 2 * interval_ms - silent_ms : interval_ms);
+
+	if (interval_ms > 0)
+		evtimer_add(&tunnel->ping_timer, &tv);
+}
+
 static void
 on_ping_timer(evutil_socket_t fd, short what, void *arg)
 {
@@ -386,7 +401,7 @@ on_ping_timer(evutil_socket_t fd, short what, void *arg)
 	const uint64_t silent_ms = clock_now_ms() - tunnel->heard_ms;
 
 	(void)fd, (void)what;
-	/* The clock is coarse; a tick's worth of haste would call a tunnel dead one interval later than it is. */
+	/* The clock is coarse: rather a tick's worth too early than another round. */
 	if (!tunnel->paused && silent_ms + TICK_MS / 10 >= 2 * tunnel->options->ping_interval_ms) {
 		failure_set(&tunnel->failure, FAILURE_PASSING, "nothing was heard from the server for %.3g s",
 			(double)silent_ms / 1000);
@@ -395,6 +410,7 @@ on_ping_timer(evutil_socket_t fd, short what, void *arg)
 	}
 	tunnel->pinged_us = clock_now_us();
 	wisp_session_ping(tunnel->session);
+	set_ping_timer(tunnel, silent_ms);
 }
 
 /* Look whether to go back to the first server: when it is time, but not before `delay_ms` from now. */
@@ -439,15 +455,13 @@ static void
 on_ready(void *arg)
 {
 	struct tunnel *tunnel = arg;
-	const struct timeval tv = clock_timeval(tunnel->options->ping_interval_ms);
 
 	tunnel->state = TUNNEL_UP;
 	tunnel->connections++;
 	tunnel->up_ms = clock_now_ms();
 	evtimer_del(&tunnel->attempt_timer);
 	evtimer_del(&tunnel->tick_timer);
-	if (tunnel->options->ping_interval_ms > 0)
-		event_add(&tunnel->ping_timer, &tv);
+	set_ping_timer(tunnel, 0);
 	log_info("connected to %s (wisp v%u, %s%s%s%s%s)", tunnel->route.server->text,
 		wisp_session_version(tunnel->session), connection_tls_version(&tunnel->connection),
 		tunnel->route.proxy != NULL ? ", through " : "",
@@ -695,7 +709,7 @@ tunnel_new(struct event_base *base, const struct tunnel_options *options, const 
 	evtimer_assign(&tunnel->tick_timer, base, on_tick, tunnel);
 	evtimer_assign(&tunnel->run_event, base, on_run, tunnel);
 	evtimer_assign(&tunnel->held_timer, base, on_run, tunnel);
-	event_assign(&tunnel->ping_timer, base, -1, EV_PERSIST, on_ping_timer, tunnel);
+	evtimer_assign(&tunnel->ping_timer, base, on_ping_timer, tunnel);
 	evtimer_assign(&tunnel->return_timer, base, on_return_timer, tunnel);
 	route_init(&tunnel->route, options->servers, options->server_count, options->return_ms, &options->proxies);
 	headers_host(&options->headers, tunnel->host_header);

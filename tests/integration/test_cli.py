@@ -331,3 +331,20 @@ def test_destinations_are_logged_only_with_v(wispd: Wispd, origin: Origin, verbo
     else:
         assert bridge.terminate() == 0
         assert destination not in bridge.log
+
+
+@each_program
+def test_closed_standard_descriptors(tmp_path: Path, program: str, more: list[str]) -> None:
+    """The log goes nowhere then, and above all not into a descriptor of the program's own."""
+    path = tmp_path / "socket"
+    process = subprocess.Popen(["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-',
+                                BUILD / "cmd" / program / program, "-l", f"unix:{path}", *more],
+                               env=clean_environment())
+    try:
+        wait_until(lambda: path.exists() or process.poll() is not None, "its socket")
+        for number in range(3):
+            assert os.readlink(f"/proc/{process.pid}/fd/{number}") == os.devnull
+        process.terminate()
+        assert process.wait(GUARD) == 0
+    finally:
+        process.kill()

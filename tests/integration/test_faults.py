@@ -87,12 +87,14 @@ def test_dead_tunnel(start: Start, origin: Origin, wispsocks: Callable[..., Brid
     """When nothing at all arrives for two ping intervals the tunnel is given up, and tried again.
     """
     server = start(Wispd())
-    bridge = wispsocks(f"ws://127.0.0.1:{server.port}/", "--ping-interval", "0.5")
+    bridge = wispsocks(f"ws://127.0.0.1:{server.port}/", "--ping-interval", "1")
     program = bridge.dial("127.0.0.1", origin.echo.port, b"data")
     assert socks.recv_exactly(program, 4) == b"data"
     before = bridge.mark()
     server.signal(signal.SIGSTOP)
-    bridge.wait_log(r"disconnected from \S+: .+" + NEXT_TRY, since=before)
+    lost = bridge.wait_log(r"disconnected from \S+: .*heard.* for (\S+) s" + NEXT_TRY,
+                           since=before)
+    assert 1.9 <= float(lost.group(1)) < 2.6
     assert socks.recv_to_end(program) == (b"", True)
     server.signal(signal.SIGCONT)
     bridge.wait_connected(since=before)

@@ -131,8 +131,10 @@ def test_tls(start: Start, origin: Origin, authority: Authority,
 # Requests that are no upgrade
 
 
-def test_path(start: Start) -> None:
-    server = start(Wispd("--path", "/wisp/"))
+@pytest.mark.parametrize("option", ["/wisp/", "/wisp"])
+def test_path(start: Start, option: str) -> None:
+    """Its final slash may be left out here, as it may be at the client."""
+    server = start(Wispd("--path", option))
     with WispClient(server.port, "/wisp/") as client:
         assert client.open() == BUFFER
     for path in ("/", "/wisp", "/wisp/more", "/other/"):
