@@ -333,7 +333,7 @@ client_request(struct client *client)
 		return;
 	}
 	set_timer(client, client->bridge->options->connect_timeout_ms);
-	tunnel_hurry(client->bridge->tunnel);
+	tunnel_hurry(client->bridge->tunnel, client->bridge->options->connect_timeout_ms);
 }
 
 /* Wisp has no half-close: the stream stays open for the answer. Whether anybody still waits for it, probes tell. */

@@ -71,6 +71,7 @@ struct tunnel {
 	bool refused;             /* what does not get better by hurrying */
 	uint64_t attempted_ms;    /* the last one */
 	uint64_t next_attempt_ms; /* WAITING */
+	uint64_t wanted_ms;       /* somebody waits until then */
 	uint64_t up_ms;
 	uint64_t heard_ms; /* when something last arrived */
 	uint64_t sent_bytes;
@@ -131,9 +132,13 @@ log_failure(const struct tunnel *tunnel, const struct url *server, bool was_up, 
 static void
 wait_for_next_attempt(struct tunnel *tunnel, bool was_up)
 {
-	const uint64_t delay_ms = backoff_next_ms(&tunnel->backoff);
-	const struct timeval tv = clock_timeval(delay_ms);
+	const bool wanted = !tunnel->refused && clock_now_ms() < tunnel->wanted_ms;
+	uint64_t delay_ms = backoff_next_ms(&tunnel->backoff);
+	struct timeval tv;
 
+	if (wanted && delay_ms > HURRY_MS)
+		delay_ms = HURRY_MS;
+	tv = clock_timeval(delay_ms);
 	log_failure(tunnel, tunnel->route.server, was_up, delay_ms);
 	notify_status("not connected to %s: %s", tunnel->route.server->authority, tunnel->failure.reason);
 	tunnel->state = TUNNEL_WAITING;
@@ -575,12 +580,13 @@ follow_redirect(struct tunnel *tunnel)
 }
 
 void
-tunnel_hurry(struct tunnel *tunnel)
+tunnel_hurry(struct tunnel *tunnel, uint64_t patience_ms)
 {
 	const uint64_t since_ms = clock_now_ms() - tunnel->attempted_ms;
 	const uint64_t wait_ms = since_ms < HURRY_MS ? HURRY_MS - since_ms : 0;
 	const struct timeval tv = clock_timeval(wait_ms);
 
+	tunnel->wanted_ms = clock_now_ms() + patience_ms;
 	if (tunnel->state == TUNNEL_WAITING && !tunnel->refused && clock_now_ms() + wait_ms < tunnel->next_attempt_ms)
 		evtimer_add(&tunnel->attempt_timer, &tv);
 }

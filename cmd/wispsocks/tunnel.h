@@ -51,8 +51,8 @@ void tunnel_free(struct tunnel *tunnel);
 /* The session in which streams can be opened; NULL while there is none. */
 struct wisp_session *tunnel_session(struct tunnel *tunnel);
 
-/* Somebody waits for the tunnel: try again soon instead of at the end of a long pause. */
-void tunnel_hurry(struct tunnel *tunnel);
+/* Somebody waits for the tunnel, for so long: try again soon and often instead of at the end of long pauses. */
+void tunnel_hurry(struct tunnel *tunnel, uint64_t patience_ms);
 
 /* The files may have changed: read them again, and connect again if they have. */
 void tunnel_reload(struct tunnel *tunnel);
