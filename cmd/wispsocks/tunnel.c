@@ -376,8 +376,8 @@ on_attempt_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 /*
- * The next ping comes after an interval, or when the tunnel would be dead: silence does not begin with a ping, and would
- * else be found out up to an interval late.
+ * The next ping comes after an interval, or when the tunnel would be dead: silence does not begin with a ping, and
+ * would else be found out up to an interval late.
  */
 static void
 set_ping_timer(struct tunnel *tunnel, uint64_t silent_ms)
