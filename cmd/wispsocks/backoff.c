@@ -17,14 +17,14 @@ backoff_slow(struct backoff *backoff)
 	backoff->delay_ms = DELAY_MAX_MS;
 }
 
-/* A little more or less than the delay, so that the clients of a server that comes back do not come all at once. */
+/* Up to a quarter less than the delay, so that the clients of a server that comes back do not come all at once. */
 static uint64_t
 with_jitter(uint64_t delay_ms)
 {
 	uint16_t random = 0;
 
 	RAND_bytes((unsigned char *)&random, sizeof random);
-	return delay_ms - delay_ms / 8 + delay_ms / 4 * random / UINT16_MAX;
+	return delay_ms - delay_ms / 4 * random / UINT16_MAX;
 }
 
 uint64_t
