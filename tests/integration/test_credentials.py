@@ -156,7 +156,7 @@ def test_refused_later_on(start: Start, certificate: Certificate, files: Files,
         rf"^cannot connect to {server.url}: (.*--password-file); next try in (\S+) s",
         before).groups()
     assert "refuses the user name or the password" in why
-    assert 25 < float(delay) < 35
+    assert 22 < float(delay) <= 30
     program = bridge.connect(socks.opening("127.0.0.1", 80))
     assert socks.recv_opening(program).code != socks.SUCCEEDED
     assert len([line for line in bridge.lines[before:] if "--password-file" in line]) == 1
