@@ -446,8 +446,5 @@ connection_free(struct connection *connection)
 bool
 connection_reload(struct connection *connection)
 {
-	const struct connection old = *connection;
-
-	connection_free(connection);
-	return connection_init(connection, old.base, old.tls.options, old.callbacks, old.arg, old.failure);
+	return tls_reload(&connection->tls);
 }

@@ -169,6 +169,27 @@ tls_init(struct tls *tls, const struct tls_options *options)
 	return true;
 }
 
+/*
+ * The context stays, for libwebsockets holds it, and so does libwebsockets' own: 4.5 does not connect from a second one
+ * in the same process.
+ */
+bool
+tls_reload(struct tls *tls)
+{
+	STACK_OF(X509) *chain = NULL;
+	struct tls fresh;
+	bool good = tls_init(&fresh, tls->options);
+
+	if (good && tls->options->cert != NULL)
+		good = SSL_CTX_get0_chain_certs(fresh.context, &chain) == 1 &&
+		       SSL_CTX_use_cert_and_key(tls->context, SSL_CTX_get0_certificate(fresh.context),
+			       SSL_CTX_get0_privatekey(fresh.context), chain, 1) == 1;
+	if (good)
+		SSL_CTX_set1_cert_store(tls->context, SSL_CTX_get_cert_store(fresh.context));
+	tls_free(&fresh);
+	return good;
+}
+
 bool
 tls_check(const struct tls_options *options)
 {

@@ -31,6 +31,9 @@ struct tls {
 bool tls_init(struct tls *tls, const struct tls_options *options);
 void tls_free(struct tls *tls);
 
+/* Read the files again, for connections to come. Returns false when they are of no use, and changes nothing: logged. */
+bool tls_reload(struct tls *tls);
+
 /* Whether tls_init() would succeed. What stands in the way is logged. */
 bool tls_check(const struct tls_options *options);
 
