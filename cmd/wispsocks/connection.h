@@ -82,7 +82,7 @@ bool connection_init(struct connection *connection, struct event_base *base, con
 	const struct connection_callbacks *callbacks, void *arg, struct failure *failure);
 void connection_free(struct connection *connection);
 
-/* Begin anew with what the TLS files say now. The connection must have been closed. Returns false as above. */
+/* Read the TLS files again, for connections to come. Returns false when they are of no use: logged. */
 bool connection_reload(struct connection *connection);
 
 /* Begin to connect. Nothing else happens within this call, but the failure may be set. */

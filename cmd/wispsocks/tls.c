@@ -190,16 +190,6 @@ tls_reload(struct tls *tls)
 	return good;
 }
 
-bool
-tls_check(const struct tls_options *options)
-{
-	struct tls tls;
-	const bool good = tls_init(&tls, options);
-
-	tls_free(&tls);
-	return good;
-}
-
 void
 tls_aim(struct tls *tls, const struct url *url, bool presents)
 {

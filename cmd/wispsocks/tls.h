@@ -34,9 +34,6 @@ void tls_free(struct tls *tls);
 /* Read the files again, for connections to come. Returns false when they are of no use, and changes nothing: logged. */
 bool tls_reload(struct tls *tls);
 
-/* Whether tls_init() would succeed. What stands in the way is logged. */
-bool tls_check(const struct tls_options *options);
-
 /*
  * The next connection is to this URL, which must stay until it is over. Our own certificate is for the user's server
  * alone: `presents` says whether this is it.

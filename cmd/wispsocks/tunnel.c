@@ -647,7 +647,7 @@ digest_files(const struct tunnel *tunnel, uint8_t digest[FILE_DIGEST_SIZE])
 	file_digest(paths, sizeof paths / sizeof *paths, digest);
 }
 
-/* Connect again, with these credentials and what the TLS files say now. */
+/* Connect again, with these credentials. */
 static void
 start_over(struct tunnel *tunnel, const struct credentials *credentials)
 {
@@ -659,12 +659,7 @@ start_over(struct tunnel *tunnel, const struct credentials *credentials)
 	credentials_free(&tunnel->credentials);
 	tunnel->credentials = *credentials;
 	backoff_reset(&tunnel->backoff);
-	if (connection_reload(&tunnel->connection)) {
-		begin_attempt(tunnel);
-	} else {
-		tunnel->state = TUNNEL_STOPPED;
-		tunnel->callbacks->hopeless(tunnel->arg);
-	}
+	begin_attempt(tunnel);
 }
 
 void
@@ -677,7 +672,7 @@ tunnel_reload(struct tunnel *tunnel)
 	/* Also when nothing has changed: that a file cannot be used any more is to be said. */
 	if (!credentials_load(&credentials, &tunnel->options->credentials))
 		return;
-	if (!tls_check(&tunnel->options->tls) || memcmp(files, tunnel->files, sizeof files) == 0) {
+	if (!connection_reload(&tunnel->connection) || memcmp(files, tunnel->files, sizeof files) == 0) {
 		credentials_free(&credentials);
 		return;
 	}
