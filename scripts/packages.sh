@@ -40,3 +40,15 @@ build() {
 	[ -f "$directory/Makefile" ] || (cd "$directory" && "$OLDPWD/configure" -q "$@")
 	make -s -C "$directory" -j"$(nproc)"
 }
+
+need_venv() {
+	python3 -c 'import venv, ensurepip' 2>/dev/null || need no-venv:python3-venv
+}
+
+# install_servers DIRECTORY: the real Wisp servers, and what the tests in Python take.
+install_servers() {
+	[ -x "$1/venv/bin/python" ] || python3 -m venv "$1/venv" || return 1
+	"$1/venv/bin/pip" install -q --disable-pip-version-check -r tests/integration/requirements.txt || return 1
+	cp tests/integration/package.json "$1/" || return 1
+	npm install --prefix "$1" --no-audit --no-fund --silent
+}

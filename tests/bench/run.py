@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""What it costs: each figure beside its reference, in one run. README.md explains them.
+
+    tests/bench/run.py [--build DIR] [--rounds N] [--quick] [--json FILE] [FIGURE ...]
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import platform
+import sys
+import time
+
+import bulk
+import connections
+import packets
+from rig import ROOT, Result
+
+FIGURES = {
+    1: ("price of a byte", bulk.price),
+    2: ("throughput", bulk.price),
+    3: ("plain ws", bulk.plain),
+    4: ("small packets", packets.measure),
+    5: ("new connections", connections.measure),
+}
+
+
+@dataclasses.dataclass
+class Options:
+    build: pathlib.Path
+    rounds: int  # pairs, of which the median counts
+    quick: bool  # little of everything: to see that it runs, not what it costs
+
+
+def machine() -> str:
+    model = ""
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+            break
+    return f"{model or platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}"
+
+
+def verdict(result: Result) -> str:
+    if result.bound is None:
+        return ""
+    return "reached" if result.reached else "NOT REACHED"
+
+
+def show(result: Result) -> None:
+    bound = "" if result.bound is None else f"{'≥' if result.at_least else '≤'} {result.bound:g}"
+    print(f"{result.figure:2}  {result.name:34} {result.value:9.3g} {result.unit:10} {bound:9} {verdict(result):12} "
+          f"{result.shown}", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("figures", type=int, nargs="*", choices=[[], *FIGURES], metavar="FIGURE",
+                        help=", ".join(f"{n}: {name}" for n, (name, _) in FIGURES.items()))
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build", help="where the programs were built")
+    parser.add_argument("--rounds", type=int, default=5, help="how many pairs the medians are of")
+    parser.add_argument("--quick", action="store_true", help="little of everything: whether it runs, not what it costs")
+    parser.add_argument("--json", type=pathlib.Path, help="write the results there, too")
+    args = parser.parse_args()
+    options = Options(args.build.resolve(), 1 if args.quick else args.rounds, args.quick)
+
+    print(f"{machine()}; {time.strftime('%Y-%m-%d')}; medians of {options.rounds} rounds\n")
+    print(f" #  {'figure':34} {'value':>9} {'':10} {'to reach':9}")
+    results: list[Result] = []
+    # Some figures come from one measurement.
+    for measure in dict.fromkeys(FIGURES[n][1] for n in args.figures or FIGURES):
+        for result in measure(options):
+            show(result)
+            results.append(result)
+    short = [result for result in results if not result.reached]
+    print(f"\n{len(short)} fall short" + "".join(f"\n  {r.figure}  {r.name}" for r in short))
+    if args.json:
+        args.json.write_text(json.dumps(
+            {"machine": machine(), "date": time.strftime("%Y-%m-%d"), "rounds": options.rounds,
+             "results": [dataclasses.asdict(r) | {"reached": r.reached} for r in results]}, indent=1) + "\n")
+    return 1 if short else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
