@@ -33,12 +33,16 @@ enum wire_result {
 	WIRE_BROKEN,  /* close the connection */
 };
 
-/* How much to pull at once: little on a slow connection, so that nothing waits long behind it. */
+/* A connection's way out. Whose TLS ends takes `batch` along: wire_init() it before the next one. */
 struct wire {
-	size_t chunk_size;
+	size_t chunk_size;    /* how much to pull at once: little on a slow connection, so that nothing waits long */
+	struct bio_st *batch; /* where TLS records are gathered; NULL as long as there are few */
 };
 
 void wire_init(struct wire *wire);
+
+/* Write what is gathered. Returns whether all of it is: otherwise, wait until the connection can be written. */
+bool wire_flush(struct wire *wire);
 
 /* Send what the session has. `protocol` is how libwebsockets shall write. Counts the bytes in *sent. */
 enum wire_result wire_send(struct wire *wire, struct wisp_session *session, struct lws *wsi,

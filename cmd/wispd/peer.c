@@ -119,6 +119,37 @@ feed(struct peer *peer, uint8_t *p, size_t n)
 		refuse(peer);
 }
 
+/*
+ * What libwebsockets reads in one turn of a peer is gathered here, and belongs to the session at the end of it: one by
+ * one, TLS records would be a system call and a wake-up each for the destinations, four times as many under load.
+ */
+static uint8_t gathered[WIRE_BUFFER_SIZE];
+
+static void
+feed_gathered(struct peer *peer)
+{
+	const size_t n = peer->gathered_size;
+
+	peer->gathered_size = 0;
+	feed(peer, gathered, n);
+}
+
+static void
+gather(struct peer *peer, const uint8_t *p, size_t n)
+{
+	while (n > 0) {
+		const size_t room = sizeof gathered - peer->gathered_size;
+		const size_t taken = n < room ? n : room;
+
+		memcpy(gathered + peer->gathered_size, p, taken);
+		peer->gathered_size += taken;
+		p += taken;
+		n -= taken;
+		if (peer->gathered_size == sizeof gathered)
+			feed_gathered(peer);
+	}
+}
+
 /* ---- the upgrade ---- */
 
 /* Write text that is not a frame. It is short, and the first that this connection carries. */
@@ -179,7 +210,7 @@ upgrade(struct peer *peer, uint8_t *p, size_t n)
 	free(peer->head);
 	peer->head = NULL;
 	start_session(peer, &request);
-	feed(peer, p + (size - before), n - (size - before));
+	gather(peer, p + (size - before), n - (size - before));
 }
 
 /* ---- libwebsockets ---- */
@@ -223,19 +254,20 @@ peer_on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void 
 		return 0;
 	peer->called = true;
 	if (reason == LWS_CALLBACK_RAW_CLOSE) {
+		feed_gathered(peer);
 		peer->wsi = NULL;
 		peer->state = PEER_GONE;
 	} else if (peer->state == PEER_UPGRADING) {
 		upgrade(peer, in, len);
 	} else {
-		feed(peer, in, len);
+		gather(peer, in, len);
 	}
 	return 0;
 }
 
-/* Let libwebsockets look at the socket until it finds nothing more. */
-static void
-service(struct peer *peer)
+/* Let libwebsockets look at the socket until it finds nothing more. Returns whether there may be more to read. */
+static bool
+read_some(struct peer *peer)
 {
 	const uint64_t began_ms = clock_now_ms();
 
@@ -245,17 +277,26 @@ service(struct peer *peer)
 
 		pfd.revents = (short)((peer->paused ? 0 : POLLIN) | (flush ? POLLOUT : 0));
 		if (pfd.revents == 0)
-			return;
+			return false;
 		peer->called = false;
 		lws_service_fd(peer->server->context, &pfd);
 		if (!peer->called && !(flush && peer->state != PEER_GONE && !lws_partial_buffered(peer->wsi)))
-			return;
+			return false;
 		if (!peer->called && i > 0)
-			return;
+			return false;
 		if (clock_now_ms() - began_ms >= TURN_MS)
 			break;
 	}
-	if (peer->state != PEER_GONE)
+	return peer->state != PEER_GONE;
+}
+
+static void
+service(struct peer *peer)
+{
+	const bool more = read_some(peer);
+
+	feed_gathered(peer);
+	if (more)
 		turn_again(&peer->run_event);
 }
 
@@ -282,7 +323,7 @@ run(struct peer *peer)
 	service(peer);
 	if (peer->state != PEER_GONE && peer->session != NULL)
 		send_pending(peer);
-	if (peer->state == PEER_CLOSING && !lws_partial_buffered(peer->wsi) &&
+	if (peer->state == PEER_CLOSING && !lws_partial_buffered(peer->wsi) && wire_flush(&peer->wire) &&
 		(peer->session == NULL || !wisp_session_pending(peer->session)))
 		peer->state = PEER_GONE;
 	if (peer->state == PEER_GONE) {

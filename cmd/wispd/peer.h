@@ -40,8 +40,9 @@ struct peer {
 	struct event timer; /* UPGRADING, CLOSING: the time for it; OPEN: ping, or the look for stalled targets */
 	struct wire wire;
 	enum peer_state state;
-	bool paused; /* over its budget: not read */
-	bool called; /* libwebsockets had something for it */
+	bool paused;          /* over its budget: not read */
+	size_t gathered_size; /* bytes that were read in this turn and are not the session's yet */
+	bool called;          /* libwebsockets had something for it */
 	uint64_t heard_ms;
 	uint64_t sent_bytes;
 	size_t backlog_bytes;           /* that its targets have not taken */

@@ -48,7 +48,7 @@ struct connection_request {
 struct connection_callbacks {
 	/* Something happened on the socket: advance, read and write. */
 	void (*event)(void *arg);
-	/* n bytes arrived, in the course of connection_read(). Returns false, with the failure set, to end it. */
+	/* n bytes arrived, at the end of connection_read(). Returns false, with the failure set, to end it. */
 	bool (*received)(void *arg, uint8_t *p, size_t n);
 };
 
@@ -69,8 +69,9 @@ struct connection {
 	unsigned callback_count; /* of libwebsockets, to see whether it still has something to do */
 	int fd;                  /* that `fd_event` watches, or -1 */
 	struct event fd_event;
-	bool readable; /* there may be something to read */
-	uint64_t received_bytes;
+	bool readable;   /* there may be something to read */
+	bool reading;    /* within connection_read() */
+	size_t received; /* bytes in `buffer` */
 	char *buffer;
 };
 
@@ -94,7 +95,7 @@ void connection_advance(struct connection *connection);
 /* It took too long: set the failure. */
 void connection_is_late(struct connection *connection);
 
-/* Read once from an open connection. Returns whether something came. */
+/* Read a buffer full of what there is from an open connection. Returns whether something came. */
 bool connection_read(struct connection *connection);
 
 /* Let libwebsockets go on with what it could not write. */

@@ -34,7 +34,7 @@
 /* libwebsockets has timeouts of its own while it connects. */
 #define TICK_MS 250
 /* Reads in one turn, before others have theirs. Of tiny packets a few reads are a lot of work. */
-#define READS_PER_TURN 32
+#define READS_PER_TURN 8
 #define TURN_MS 10
 
 enum tunnel_state {
