@@ -340,32 +340,38 @@ connection_flush(struct connection *connection)
 		pump(connection);
 }
 
+/* Read one TLS record, or what there is without TLS. Returns whether something came; *ended when nothing will any more.
+ */
+static bool
+read_record(struct connection *connection, bool *ended)
+{
+	const size_t before = connection->received;
+	char *p = connection->buffer + before;
+	int size = (int)(WIRE_BUFFER_SIZE - before);
+
+	*ended = lws_http_client_read(connection->wsi, &p, &size) != 0 || connection->wsi == NULL;
+	return connection->received > before;
+}
+
 /*
- * A read brings one TLS record at the most. Passed on one by one, they would be a system call and a wake-up each for
- * the programs that they are for: four times as many under load.
+ * Passed on one by one, records would be a system call and a wake-up each for the programs that they are for: four
+ * times as many under load.
  */
 bool
 connection_read(struct connection *connection)
 {
-	size_t before;
-	int result;
+	bool ended = false;
 
 	connection->received = 0;
 	connection->reading = true;
-	do {
-		char *p = connection->buffer + connection->received;
-		int size = (int)(WIRE_BUFFER_SIZE - connection->received);
-
-		before = connection->received;
-		result = lws_http_client_read(connection->wsi, &p, &size);
-	} while (result == 0 && connection->wsi != NULL && connection->received > before &&
-		 WIRE_BUFFER_SIZE - connection->received >= RECORD_SIZE);
+	connection->readable = true;
+	while (connection->readable && !ended && WIRE_BUFFER_SIZE - connection->received >= RECORD_SIZE)
+		connection->readable = read_record(connection, &ended);
 	connection->reading = false;
-	connection->readable = connection->received > before;
 	if (connection->received > 0 &&
 		!connection->callbacks->received(connection->arg, (uint8_t *)connection->buffer, connection->received))
 		return true;
-	if (result != 0 || connection->wsi == NULL)
+	if (ended)
 		judge_end(connection);
 	return connection->received > 0;
 }
