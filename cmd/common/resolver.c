@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <arpa/inet.h>
 #include <event2/dns.h>
+#include <netinet/in.h>
 #include <sys/stat.h>
 
 #include "log.h"
@@ -142,6 +144,15 @@ on_answer(int error, struct evutil_addrinfo *found, void *arg)
 		event_active(query->deliver, 0, 0);
 }
 
+/* Whether no file can have a say in what it means. */
+static bool
+is_numeric(const char *host)
+{
+	uint8_t address[sizeof(struct in6_addr)];
+
+	return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
+}
+
 struct resolver_query *
 resolver_lookup(struct resolver *resolver, const char *host, uint16_t port, resolver_callback *callback, void *arg)
 {
@@ -150,7 +161,7 @@ resolver_lookup(struct resolver *resolver, const char *host, uint16_t port, reso
 	struct resolver_query *query;
 	char service[8];
 
-	if (!refresh(resolver))
+	if ((resolver->dns == NULL || !is_numeric(host)) && !refresh(resolver))
 		return NULL;
 	query = calloc(1, sizeof *query);
 	if (query == NULL)

@@ -83,6 +83,16 @@ begin_batches(struct wire *wire, SSL *ssl)
 	wire->batch = batch;
 }
 
+/*
+ * Whether a pull may bring something: of what is pending, or of streams that have gathered for long enough. Most often
+ * there is nothing, and no need to ask the socket.
+ */
+static bool
+wants_to_send(const struct wisp_session *session)
+{
+	return wisp_session_pending(session) || wisp_session_deadline_ms(session) != 0;
+}
+
 bool
 wire_flush(struct wire *wire)
 {
@@ -100,7 +110,8 @@ wire_send(struct wire *wire, struct wisp_session *session, struct lws *wsi, enum
 	for (int chunks = 0; chunks < CHUNKS_PER_TURN; chunks++) {
 		size_t n;
 
-		if (lws_partial_buffered(wsi) || !wire_flush(wire) || lws_send_pipe_choked(wsi)) {
+		if (lws_partial_buffered(wsi) || !wire_flush(wire) ||
+			(wants_to_send(session) && lws_send_pipe_choked(wsi))) {
 			wire->chunk_size = CHUNK_MIN;
 			return WIRE_BLOCKED;
 		}

@@ -275,11 +275,13 @@ read_some(struct peer *peer)
 		const bool flush = peer->state == PEER_UPGRADING || lws_partial_buffered(peer->wsi);
 		struct lws_pollfd pfd = {.fd = lws_get_socket_fd(peer->wsi), .events = POLLIN | POLLOUT};
 
-		pfd.revents = (short)((peer->paused ? 0 : POLLIN) | (flush ? POLLOUT : 0));
+		pfd.revents = (short)((peer->readable && !peer->paused ? POLLIN : 0) | (flush ? POLLOUT : 0));
 		if (pfd.revents == 0)
 			return false;
 		peer->called = false;
 		lws_service_fd(peer->server->context, &pfd);
+		if (!peer->called && !flush && !peer->paused)
+			peer->readable = false; /* what is not written yet would keep libwebsockets from reading */
 		if (!peer->called && !(flush && peer->state != PEER_GONE && !lws_partial_buffered(peer->wsi)))
 			return false;
 		if (!peer->called && i > 0)
@@ -357,6 +359,17 @@ on_run(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+on_socket(evutil_socket_t fd, short what, void *arg)
+{
+	struct peer *peer = arg;
+
+	(void)fd;
+	if (what & EV_READ)
+		peer->readable = true;
+	run(peer);
+}
+
+static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct peer *peer = arg;
@@ -416,6 +429,7 @@ peer_new(struct server *server, evutil_socket_t fd)
 		return;
 	}
 	peer->server = server;
+	peer->readable = true;
 	peer->head = head;
 	datagram_pool_init(&peer->datagrams, DATAGRAMS_MAX);
 	wire_tune_socket(fd);
@@ -432,7 +446,7 @@ peer_new(struct server *server, evutil_socket_t fd)
 		return;
 	}
 	lws_set_opaque_user_data(peer->wsi, peer);
-	event_assign(&peer->event, server->base, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_run, peer);
+	event_assign(&peer->event, server->base, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_socket, peer);
 	evtimer_assign(&peer->run_event, server->base, on_run, peer);
 	evtimer_assign(&peer->timer, server->base, on_timer, peer);
 	event_add(&peer->event, NULL);

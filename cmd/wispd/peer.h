@@ -42,6 +42,7 @@ struct peer {
 	enum peer_state state;
 	bool paused;          /* over its budget: not read */
 	size_t gathered_size; /* bytes that were read in this turn and are not the session's yet */
+	bool readable;        /* there may be something to read */
 	bool called;          /* libwebsockets had something for it */
 	uint64_t heard_ms;
 	uint64_t sent_bytes;
