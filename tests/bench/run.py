@@ -15,6 +15,7 @@ import time
 
 import bulk
 import connections
+import memory
 import packets
 from rig import ROOT, Result
 
@@ -24,6 +25,7 @@ FIGURES = {
     3: ("plain ws", bulk.plain),
     4: ("small packets", packets.measure),
     5: ("new connections", connections.measure),
+    10: ("memory", memory.measure),
 }
 
 
