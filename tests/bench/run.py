@@ -17,6 +17,7 @@ import bulk
 import connections
 import memory
 import packets
+import wispmark
 from rig import ROOT, Result
 
 FIGURES = {
@@ -26,6 +27,7 @@ FIGURES = {
     4: ("small packets", packets.measure),
     5: ("new connections", connections.measure),
     10: ("memory", memory.measure),
+    11: ("WispMark's load", wispmark.measure),
 }
 
 
