@@ -125,6 +125,6 @@ def measure(options) -> Iterator[Result]:
                 # A client that has stalled moves nothing at all.
                 ratio = statistics.median(a / max(b, 0.001) for a, b in zip(*rows))
                 streams = f"{STREAMS}" if processes == 1 else f"{processes}×{STREAMS}"
-                yield Result(11, f"WispMark, {name}, {streams} streams", ratio, "× wisp-js", 1.0, at_least=True,
+                yield Result(11, f"WispMark on {name}, {streams}", ratio, "× wisp-js", 1.0, at_least=True,
                              raw={"wispsocks": rows[0], "wisp-js": rows[1]},
                              shown=f"{medians[0]:.0f} of {medians[1]:.0f} MB/s")
