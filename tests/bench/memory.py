@@ -8,6 +8,7 @@ import resource
 import selectors
 import signal
 import socket
+import time
 from collections.abc import Iterator
 
 from rig import Process, Result, connect_by_socks, rig
@@ -106,8 +107,17 @@ def read_here_and_there(conns: list[socket.socket], count: int) -> None:
                 count -= len(key.fileobj.recv(choice.choice((1024, 64 * 1024))))
 
 
+def settled_peak(process: Process) -> int:
+    """The peak when it does not grow any more, though what comes next is waiting."""
+    last = -1
+    while (now := status_bytes(process, "VmHWM")) != last:
+        last = now
+        time.sleep(0.1)
+    return now
+
+
 def peak(name: str, process: Process, base: int, programs: int, more: str, **raw: int) -> Result:
-    grown = status_bytes(process, "VmHWM") - base
+    grown = settled_peak(process) - base
     return Result(10, f"peak, {name}", grown / MIB, "MiB", (BUFFER_LIMIT + SLACK) / MIB,
                   raw={"base": base, "programs": programs} | raw,
                   shown=f"{programs} programs, over {base / MIB:.1f} MiB at rest; {more}")
@@ -129,7 +139,8 @@ def deaf_programs(options) -> Iterator[Result]:
             conns[-1].sendall(SOURCE)
         bridge.wait_for("the tunnel is not read", timeout=120)
         waiting = settled_bytes(bridge)
-        yield peak("programs that do not read", bridge, base, programs, f"{waiting / MIB:.1f} MiB wait", waiting=waiting)
+        yield peak("programs that do not read", bridge, base, programs, f"{waiting / MIB:.1f} MiB wait",
+                   waiting=waiting)
         forget_peak(bridge)
         read_here_and_there(conns, BUFFER_LIMIT if options.quick else 8 * BUFFER_LIMIT)
         yield peak("programs that read slowly", bridge, base, programs, "at random, and no faster than it comes")
@@ -142,7 +153,10 @@ def send_until(process: Process, pattern: str, conns: list[socket.socket]) -> No
         for conn in conns:
             conn.setblocking(False)
             selector.register(conn, selectors.EVENT_WRITE)
+        end = time.monotonic() + 120
         while not re.search(pattern, process.log.read_text(errors="replace")):
+            if time.monotonic() > end:
+                raise RuntimeError(f"{process.name}: no '{pattern}' in its log, whatever is sent")
             for key, _ in selector.select(timeout=0.1):
                 with contextlib.suppress(BlockingIOError):
                     key.fileobj.send(data)
@@ -158,10 +172,8 @@ def deaf_destinations(options) -> Iterator[Result]:
         bridge = r.wispsocks(r.url(server.port))
         base = status_bytes(server, "VmRSS")
         forget_peak(server)
-        conns = []
-        for _ in range(programs):
-            conn = connect_by_socks(bridge.port, listener.getsockname()[1])
-            conns.append(stack.enter_context(conn))
+        port = listener.getsockname()[1]
+        conns = [stack.enter_context(connect_by_socks(bridge.port, port)) for _ in range(programs)]
         send_until(server, "not read: ", conns)
         waiting = int(server.wait_for(r"not read: (\d+) bytes")[1])
         yield peak("destinations that do not read", server, base, programs, f"wispd; {waiting / MIB:.1f} MiB wait",
