@@ -78,24 +78,28 @@ def wait_until(what: str, condition: Callable[[], bool], timeout: float = 30) ->
 
 
 def measure_client(r: Rig, client: Callable[[Rig, Process, Process], list[Process]], processes: int, server: Process,
-                   origin: Process, seconds: float) -> float:
-    """MB/s through the echo."""
+                   origin: Process, seconds: float) -> dict[str, float]:
+    """MB/s through the echo, and CPU-seconds per GB of the client, with its programs."""
     before = carried(r, origin)
     running = [process for _ in range(processes) for process in client(r, server, origin)]
     try:
         # What stalls before that is a result, too.
         with contextlib.suppress(RuntimeError):
             wait_until("", lambda: carried(r, origin) - before >= WARM_UP_BYTES, timeout=5 * seconds)
+        spent = sum(process.cpu_seconds() for process in running)
         first, begun = carried(r, origin), time.monotonic()
         time.sleep(seconds)
         last, ended = carried(r, origin), time.monotonic()
+        spent = sum(process.cpu_seconds() for process in running) - spent
         for process in running:
             if process.popen.poll() is not None:
                 raise RuntimeError(f"{process.name} has ended: {process.log.read_text(errors='replace')[-1000:]}")
     finally:
         for process in running:
             process.kill()
-    return (last - first) / (ended - begun) / 1e6
+    # A client that has stalled moves nothing at all.
+    count = max(last - first, 1)
+    return {"rate": count / (ended - begun) / 1e6, "price": spent / count * 1e9}
 
 
 def wait_for_rest(r: Rig, origin: Process) -> None:
@@ -116,15 +120,15 @@ def measure(options) -> Iterator[Result]:
         with rig(options.build) as r:
             origin, server = r.origin(), start(r)
             for processes in PROCESSES:
-                rows: list[list[float]] = [[], []]
+                rows: list[list[dict]] = [[], []]
                 for i in range(options.rounds):
                     for k in (0, 1) if i % 2 == 0 else (1, 0):
                         rows[k].append(measure_client(r, (ours, theirs)[k], processes, server, origin, seconds))
                         wait_for_rest(r, origin)
-                medians = [statistics.median(row) for row in rows]
-                # A client that has stalled moves nothing at all.
-                ratio = statistics.median(a / max(b, 0.001) for a, b in zip(*rows))
+                o, t = ({key: statistics.median(m[key] for m in row) for key in row[0]} for row in rows)
+                ratio = statistics.median(a["rate"] / b["rate"] for a, b in zip(*rows))
                 streams = f"{STREAMS}" if processes == 1 else f"{processes}×{STREAMS}"
                 yield Result(11, f"WispMark on {name}, {streams}", ratio, "× wisp-js", 1.0, at_least=True,
                              raw={"wispsocks": rows[0], "wisp-js": rows[1]},
-                             shown=f"{medians[0]:.0f} of {medians[1]:.0f} MB/s")
+                             shown=f"{o['rate']:.0f} of {t['rate']:.0f} MB/s; "
+                                   f"client {o['price']:.2f} of {t['price']:.2f} CPU-s/GB")
