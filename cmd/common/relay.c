@@ -13,6 +13,12 @@
 
 #include "clock.h"
 
+/*
+ * Backlogs grow in pieces of this size: it and what libevent puts before it are a power of two, to which it rounds up.
+ * Of larger pieces, what nothing has been written to would take a good part of the budget again.
+ */
+#define PIECE_SIZE (8192 - 64)
+
 void
 relay_init(struct relay *relay, size_t *total)
 {
@@ -113,6 +119,24 @@ write_some(struct relay *relay, const void *p, size_t n)
 	return -1;
 }
 
+/* Keep what the socket does not take. */
+static bool
+keep(struct relay *relay, const char *p, size_t n)
+{
+	if (relay->backlog == NULL)
+		relay->backlog = evbuffer_new();
+	while (relay->backlog != NULL && n > 0) {
+		const size_t size = n < PIECE_SIZE ? n : PIECE_SIZE;
+
+		if (evbuffer_add(relay->backlog, p, size) != 0)
+			break;
+		*relay->total += size;
+		p += size;
+		n -= size;
+	}
+	return n == 0;
+}
+
 bool
 relay_write(struct relay *relay, const void *p, size_t n)
 {
@@ -127,14 +151,10 @@ relay_write(struct relay *relay, const void *p, size_t n)
 	n -= (size_t)written;
 	if (n == 0)
 		return true;
-	if (relay->backlog == NULL)
-		relay->backlog = evbuffer_new();
-	if (relay->backlog == NULL || evbuffer_add(relay->backlog, (const char *)p + written, n) != 0) {
-		fail(relay, ENOMEM);
-		return false;
-	}
-	*relay->total += n;
-	return true;
+	if (keep(relay, (const char *)p + written, n))
+		return true;
+	fail(relay, ENOMEM);
+	return false;
 }
 
 bool

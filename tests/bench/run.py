@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What it costs: each figure beside its reference, in one run. README.md explains them.
 
-    tests/bench/run.py [--build DIR] [--rounds N] [--quick] [--json FILE] [FIGURE ...]
+    tests/bench/run.py [--build DIR] [--rounds N] [--quick] [--record] [--json FILE] [FIGURE ...]
 """
 
 import argparse
@@ -15,7 +15,10 @@ import time
 
 import bulk
 import connections
+import instructions
+import memory
 import packets
+import wispmark
 from rig import ROOT, Result
 
 FIGURES = {
@@ -24,6 +27,9 @@ FIGURES = {
     3: ("plain ws", bulk.plain),
     4: ("small packets", packets.measure),
     5: ("new connections", connections.measure),
+    10: ("memory", memory.measure),
+    11: ("WispMark's load", wispmark.measure),
+    12: ("instructions", instructions.measure),
 }
 
 
@@ -32,6 +38,7 @@ class Options:
     build: pathlib.Path
     rounds: int  # pairs, of which the median counts
     quick: bool  # little of everything: to see that it runs, not what it costs
+    record: bool = False  # write anew what figure 12 is compared with
 
 
 def machine() -> str:
@@ -62,9 +69,10 @@ def main() -> int:
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build", help="where the programs were built")
     parser.add_argument("--rounds", type=int, default=5, help="how many pairs the medians are of")
     parser.add_argument("--quick", action="store_true", help="little of everything: whether it runs, not what it costs")
+    parser.add_argument("--record", action="store_true", help="keep the instructions of figure 12 in the tree")
     parser.add_argument("--json", type=pathlib.Path, help="write the results there, too")
     args = parser.parse_args()
-    options = Options(args.build.resolve(), 1 if args.quick else args.rounds, args.quick)
+    options = Options(args.build.resolve(), 1 if args.quick else args.rounds, args.quick, args.record)
 
     print(f"{machine()}; {time.strftime('%Y-%m-%d')}; medians of {options.rounds} rounds\n")
     print(f" #  {'figure':34} {'value':>9} {'':10} {'to reach':9}")
