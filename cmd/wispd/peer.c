@@ -134,9 +134,14 @@ feed_gathered(struct peer *peer)
 	feed(peer, gathered, n);
 }
 
+/* Take n bytes: in the peer's own turn or, where libwebsockets looks at all of its sockets, in none. */
 static void
-gather(struct peer *peer, const uint8_t *p, size_t n)
+take(struct peer *peer, uint8_t *p, size_t n)
 {
+	if (!peer->in_turn) {
+		feed(peer, p, n);
+		return;
+	}
 	while (n > 0) {
 		const size_t room = sizeof gathered - peer->gathered_size;
 		const size_t taken = n < room ? n : room;
@@ -210,7 +215,7 @@ upgrade(struct peer *peer, uint8_t *p, size_t n)
 	free(peer->head);
 	peer->head = NULL;
 	start_session(peer, &request);
-	gather(peer, p + (size - before), n - (size - before));
+	take(peer, p + (size - before), n - (size - before));
 }
 
 /* ---- libwebsockets ---- */
@@ -260,7 +265,7 @@ peer_on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void 
 	} else if (peer->state == PEER_UPGRADING) {
 		upgrade(peer, in, len);
 	} else {
-		gather(peer, in, len);
+		take(peer, in, len);
 	}
 	return 0;
 }
@@ -295,8 +300,11 @@ read_some(struct peer *peer)
 static void
 service(struct peer *peer)
 {
-	const bool more = read_some(peer);
+	bool more;
 
+	peer->in_turn = true;
+	more = read_some(peer);
+	peer->in_turn = false;
 	feed_gathered(peer);
 	if (more)
 		turn_again(&peer->run_event);

@@ -41,6 +41,7 @@ struct peer {
 	struct wire wire;
 	enum peer_state state;
 	bool paused;          /* over its budget: not read */
+	bool in_turn;         /* it is read by us, not by libwebsockets as it looks at all sockets */
 	size_t gathered_size; /* bytes that were read in this turn and are not the session's yet */
 	bool readable;        /* there may be something to read */
 	bool called;          /* libwebsockets had something for it */
