@@ -13,9 +13,12 @@ import platform
 import sys
 import time
 
+import beside_bulk
 import bulk
 import connections
+import fat_line
 import packets
+import round_trips
 from rig import ROOT, Result
 
 FIGURES = {
@@ -24,6 +27,10 @@ FIGURES = {
     3: ("plain ws", bulk.plain),
     4: ("small packets", packets.measure),
     5: ("new connections", connections.measure),
+    6: ("round trips", round_trips.measure),
+    7: ("keystroke beside bulk", beside_bulk.measure),
+    8: ("page beside bulk", beside_bulk.measure),
+    9: ("long fat line", fat_line.measure),
 }
 
 
