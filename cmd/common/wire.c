@@ -14,7 +14,7 @@
 #define CHUNK_MIN (16 * 1024)
 #define CHUNK_MAX WIRE_BUFFER_SIZE
 /* How much may wait unsent in the kernel before it calls the connection full. */
-#define UNSENT_MAX (64 * 1024)
+#define UNSENT_MAX (16 * 1024)
 /* After so many chunks, others get their turn. */
 #define CHUNKS_PER_TURN 8
 
