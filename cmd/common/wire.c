@@ -11,7 +11,6 @@
 #include "clock.h"
 #include "log.h"
 
-#define CHUNK_MIN (16 * 1024)
 #define CHUNK_MAX WIRE_BUFFER_SIZE
 /* How much may wait unsent in the kernel before it calls the connection full. */
 #define UNSENT_MAX (16 * 1024)
@@ -53,7 +52,8 @@ wire_tune_socket(int fd)
 void
 wire_init(struct wire *wire)
 {
-	wire->chunk_size = CHUNK_MIN;
+	pace_reset(&wire->pace);
+	wire->chunk_size = wire->pace.chunk_size;
 }
 
 enum wire_result
@@ -67,15 +67,19 @@ wire_send(struct wire *wire, struct wisp_session *session, struct lws *wsi, enum
 		size_t n;
 
 		if (lws_partial_buffered(wsi) || lws_send_pipe_choked(wsi)) {
-			wire->chunk_size = CHUNK_MIN;
+			pace_blocked(&wire->pace, clock_now_ms());
+			wire->chunk_size = wire->pace.chunk_size;
 			return WIRE_BLOCKED;
 		}
 		n = wisp_session_pull(session, buffer + LWS_PRE, WIRE_BUFFER_SIZE, wire->chunk_size, clock_now_ms());
-		if (n == 0)
+		if (n == 0) {
+			pace_reset(&wire->pace);
 			return WIRE_DONE;
+		}
 		if (lws_write(wsi, buffer + LWS_PRE, n, protocol) < (int)n)
 			return WIRE_BROKEN;
 		*sent += n;
+		pace_sent(&wire->pace, n);
 		if (wire->chunk_size < CHUNK_MAX)
 			wire->chunk_size *= 2;
 	}

@@ -12,6 +12,8 @@
 
 #include <libwebsockets.h>
 
+#include "pace.h"
+
 struct wisp_session;
 
 /* The most that is read or written in one go. */
@@ -33,8 +35,9 @@ enum wire_result {
 	WIRE_BROKEN,  /* close the connection */
 };
 
-/* How much to pull at once: little on a slow connection, so that nothing waits long behind it. */
+/* How much to pull at once: more each time that the connection takes it, and again little when it does not. */
 struct wire {
+	struct pace pace;
 	size_t chunk_size;
 };
 
