@@ -216,7 +216,7 @@ reset_connection(struct connection *c)
 
 /* ---- the near end of a way ---- */
 
-/* Count the records that begin in these bytes and are complete, header and all, in them or later. */
+/* Count the records whose header ends in these bytes. */
 static void
 count_records(struct pipe *pipe, const uint8_t *p, size_t n)
 {

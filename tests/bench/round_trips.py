@@ -1,12 +1,11 @@
 """Figure 6: how many round trips of a long line a new connection costs."""
 
 import statistics
+import time
 from collections.abc import Iterator
 
-from probe import directly, by_socks, echoes_ms, first_echo_ms, ms_since, open_echo, percentile
+from probe import by_socks, directly, echoes_ms, first_echo_ms, ms_since, open_echo, percentile
 from rig import Process, Result, Rig, connect_by_socks, rig
-
-import time
 
 DELAY_MS = 50  # of one way
 ROUND_TRIP_MS = 2 * DELAY_MS
