@@ -13,10 +13,9 @@
 #include "clock.h"
 #include "log.h"
 
-#define CHUNK_MIN (16 * 1024)
 #define CHUNK_MAX WIRE_BUFFER_SIZE
 /* How much may wait unsent in the kernel before it calls the connection full. */
-#define UNSENT_MAX (64 * 1024)
+#define UNSENT_MAX (16 * 1024)
 /* A TLS record of the largest size, and how many of them go into one system call. */
 #define RECORD_SIZE (16 * 1024)
 #define RECORD_OVERHEAD_MAX 256
@@ -59,7 +58,8 @@ wire_tune_socket(int fd)
 void
 wire_init(struct wire *wire)
 {
-	wire->chunk_size = CHUNK_MIN;
+	pace_reset(&wire->pace);
+	wire->chunk_size = wire->pace.chunk_size;
 	wire->batch = NULL;
 }
 
@@ -112,17 +112,21 @@ wire_send(struct wire *wire, struct wisp_session *session, struct lws *wsi, enum
 
 		if (lws_partial_buffered(wsi) || !wire_flush(wire) ||
 			(wants_to_send(session) && lws_send_pipe_choked(wsi))) {
-			wire->chunk_size = CHUNK_MIN;
+			pace_blocked(&wire->pace, clock_now_ms());
+			wire->chunk_size = wire->pace.chunk_size;
 			return WIRE_BLOCKED;
 		}
 		n = wisp_session_pull(session, buffer + LWS_PRE, WIRE_BUFFER_SIZE, wire->chunk_size, clock_now_ms());
-		if (n == 0)
+		if (n == 0) {
+			pace_reset(&wire->pace);
 			return WIRE_DONE;
+		}
 		if (n > RECORD_SIZE && ssl != NULL && wire->batch == NULL)
 			begin_batches(wire, ssl);
 		if (lws_write(wsi, buffer + LWS_PRE, n, protocol) < (int)n)
 			return WIRE_BROKEN;
 		*sent += n;
+		pace_sent(&wire->pace, n);
 		if (!wire_flush(wire))
 			return WIRE_BLOCKED;
 		if (wire->chunk_size < CHUNK_MAX)

@@ -12,6 +12,8 @@
 
 #include <libwebsockets.h>
 
+#include "pace.h"
+
 struct wisp_session;
 
 /* The most that is read or written in one go. */
@@ -35,6 +37,7 @@ enum wire_result {
 
 /* A connection's way out. Whose TLS ends takes `batch` along: wire_init() it before the next one. */
 struct wire {
+	struct pace pace;
 	size_t chunk_size;    /* how much to pull at once: little on a slow connection, so that nothing waits long */
 	struct bio_st *batch; /* where TLS records are gathered; NULL as long as there are few */
 };

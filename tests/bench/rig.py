@@ -160,6 +160,15 @@ class Rig:
         wait_for_port(port)
         return process
 
+    def line(self, to: int, **options: float) -> Process:
+        """A line with a delay, a rate and a queue that leads to a port."""
+        return self.spawn_listening("line", self.program("line"), to, *(f"{k}={v}" for k, v in options.items()))
+
+    def load_forever(self, kind: str, via: str, **options: int) -> Process:
+        """A load that goes on until it is killed."""
+        options |= {"bytes": 1 << 50}
+        return self.spawn("load", self.program("load"), kind, via, *(f"{k}={v}" for k, v in options.items()))
+
     def load(self, kind: str, via: str, **options: int) -> float:
         """Run a load; returns the seconds that it took. `via` is `socks:PORT` or `direct:PORT`."""
         run = subprocess.run([self.program("load"), kind, via, *(f"{k}={v}" for k, v in options.items())],

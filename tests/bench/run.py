@@ -13,11 +13,14 @@ import platform
 import sys
 import time
 
+import beside_bulk
 import bulk
 import connections
+import fat_line
 import instructions
 import memory
 import packets
+import round_trips
 import wispmark
 from rig import ROOT, Result
 
@@ -27,6 +30,10 @@ FIGURES = {
     3: ("plain ws", bulk.plain),
     4: ("small packets", packets.measure),
     5: ("new connections", connections.measure),
+    6: ("round trips", round_trips.measure),
+    7: ("keystroke beside bulk", beside_bulk.measure),
+    8: ("page beside bulk", beside_bulk.measure),
+    9: ("long fat line", fat_line.measure),
     10: ("memory", memory.measure),
     11: ("WispMark's load", wispmark.measure),
     12: ("instructions", instructions.measure),
