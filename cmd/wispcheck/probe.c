@@ -1,0 +1,682 @@
+#include "probe.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/buffer.h>
+#include <event2/event_struct.h>
+
+#include <openssl/rand.h>
+
+#include "bytes.h"
+#include "clock.h"
+#include "connection.h"
+#include "credentials.h"
+#include "header.h"
+#include "introduction.h"
+#include "log.h"
+#include "resolver.h"
+#include "route.h"
+#include "wire.h"
+
+/* libwebsockets is served so often while it connects. */
+#define TICK_MS 20
+/* What is written in one go. */
+#define WRITE_SIZE (64 * 1024)
+#define DESCRIPTION_SIZE 200
+
+struct probe {
+	struct checker *checker;
+	struct resolver *resolver;
+	struct resolver_query *query;
+	struct route route;
+	struct connection connection;
+	struct failure failure;
+	char host_header[HEADER_HOST_SIZE]; /* "" for the URL's */
+	struct url opened;                  /* the route's, with the path of the opening */
+
+	struct event tick_timer;
+	struct evbuffer *out;
+	struct wisp_client_options wisp;
+	struct wisp_handshake handshake;
+
+	uint8_t *received; /* decrypted bytes from `taken` to `received_size`, not decoded yet */
+	size_t taken;
+	size_t received_size;
+	struct wisp_frame_decoder frames;
+	uint8_t *message; /* the one under way, or that was handed out last */
+	size_t message_size;
+	size_t message_room;
+	size_t message_frames;
+	bool over; /* nothing more will come */
+	const char *over_text;
+	bool wrong; /* the server broke the rules */
+};
+
+/* ---- waiting ---- */
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what, (void)arg; /* it is enough that the loop turns */
+}
+
+/* Let the loop turn once, up to a time of the clock. */
+static void
+turn(struct probe *probe, uint64_t deadline_ms)
+{
+	const uint64_t now_ms = clock_now_ms();
+	uint64_t ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
+	struct timeval tv;
+
+	if (probe->connection.state < CONNECTION_OPEN && ms > TICK_MS)
+		ms = TICK_MS;
+	tv = clock_timeval(ms);
+	evtimer_add(&probe->tick_timer, &tv);
+	event_base_loop(probe->checker->base, EVLOOP_ONCE);
+}
+
+/* ---- the connection ---- */
+
+static void
+on_event(void *arg)
+{
+	(void)arg; /* who waits looks for himself */
+}
+
+static bool
+on_received(void *arg, uint8_t *p, size_t n)
+{
+	struct probe *probe = arg;
+
+	/* It is read only when everything before has been taken, and never more than a buffer full. */
+	memcpy(probe->received, p, n);
+	probe->taken = 0;
+	probe->received_size = n;
+	return true;
+}
+
+static void
+on_resolved(int error, struct evutil_addrinfo *found, void *arg)
+{
+	struct probe *probe = arg;
+
+	probe->query = NULL;
+	if (error != 0) {
+		failure_set(&probe->failure, FAILURE_PASSING, "cannot resolve %s: %s", route_host(&probe->route),
+			evutil_gai_strerror(error));
+		return;
+	}
+	route_set_addresses(&probe->route, found);
+	evutil_freeaddrinfo(found);
+}
+
+static bool
+resolve(struct probe *probe, uint64_t deadline_ms)
+{
+	probe->query = resolver_lookup(
+		probe->resolver, route_host(&probe->route), route_port(&probe->route), on_resolved, probe);
+	if (probe->query == NULL) {
+		failure_set(&probe->failure, FAILURE_PASSING, "out of memory");
+		return false;
+	}
+	while (probe->query != NULL && clock_now_ms() < deadline_ms)
+		turn(probe, deadline_ms);
+	if (probe->query != NULL) {
+		resolver_cancel(probe->query);
+		probe->query = NULL;
+		failure_set(&probe->failure, FAILURE_PASSING, "no answer from the name servers for %s",
+			route_host(&probe->route));
+	}
+	return probe->failure.kind == FAILURE_NONE;
+}
+
+/* Try one address. Returns whether it leads on: to an open tunnel, or to a redirect. */
+static bool
+try_address(struct probe *probe, const struct probe_opening *opening, uint64_t deadline_ms)
+{
+	const bool own = route_is_own_origin(&probe->route);
+	struct connection_request request;
+
+	probe->opened = probe->route.url;
+	if (opening->path != NULL && probe->route.redirect_count == 0)
+		snprintf(probe->opened.path, sizeof probe->opened.path, "%s", opening->path);
+	request = (struct connection_request){
+		.url = &probe->opened,
+		.proxy = probe->route.proxy,
+		.host = own && probe->host_header[0] != '\0' ? probe->host_header : probe->opened.authority,
+		.headers = own ? &probe->checker->options->headers : NULL,
+		.presents = own,
+		.address = route_next_address(&probe->route),
+		.offers_v2 = opening->offers_v2,
+	};
+	failure_clear(&probe->failure);
+	connection_start(&probe->connection, &request);
+	while (probe->connection.state < CONNECTION_OPEN && probe->failure.kind == FAILURE_NONE) {
+		if (clock_now_ms() >= deadline_ms)
+			connection_is_late(&probe->connection);
+		else
+			turn(probe, deadline_ms);
+		if (probe->failure.kind == FAILURE_NONE)
+			connection_advance(&probe->connection);
+	}
+	if (probe->failure.kind != FAILURE_NONE) {
+		route_address_failed(&probe->route, &probe->failure);
+		connection_close(&probe->connection);
+		return false;
+	}
+	route_remember_address(&probe->route);
+	return true;
+}
+
+static bool
+try_addresses(struct probe *probe, const struct probe_opening *opening, uint64_t deadline_ms)
+{
+	do {
+		if (try_address(probe, opening, deadline_ms))
+			return true;
+	} while (probe->failure.kind != FAILURE_ANSWERED && route_has_more_addresses(&probe->route) &&
+		 clock_now_ms() < deadline_ms);
+	return false;
+}
+
+static void
+begin_messages(struct probe *probe)
+{
+	wisp_frame_decoder_init(&probe->frames, false);
+	probe->taken = probe->received_size = 0;
+	probe->message_size = probe->message_frames = 0;
+	probe->over = probe->wrong = false;
+	evbuffer_drain(probe->out, evbuffer_get_length(probe->out));
+}
+
+bool
+probe_open(struct probe *probe, const struct probe_opening *opening)
+{
+	const uint64_t deadline_ms = clock_now_ms() + probe->checker->timeout_ms;
+
+	probe_close(probe);
+	failure_clear(&probe->failure);
+	memset(&probe->connection.answer, 0, sizeof probe->connection.answer);
+	route_begin(&probe->route, clock_now_ms());
+	for (;;) {
+		const struct answer *answer = &probe->connection.answer;
+
+		if (!resolve(probe, deadline_ms) || !try_addresses(probe, opening, deadline_ms))
+			return false;
+		if (probe->connection.state != CONNECTION_REDIRECTED)
+			break;
+		connection_close(&probe->connection);
+		if (!route_redirect(&probe->route, answer->status, answer->location, &probe->failure))
+			return false;
+	}
+	begin_messages(probe);
+	probe->wisp = introduction_options(probe->checker->options, probe->checker->credentials, &probe->route);
+	probe->wisp.versions = opening->offers_v2 ? WISP_VERSION_AUTO : WISP_VERSION_1;
+	wisp_handshake_init_client(&probe->handshake, &probe->wisp);
+	return true;
+}
+
+void
+probe_close(struct probe *probe)
+{
+	connection_close(&probe->connection);
+	probe->over = true;
+	probe->over_text = "it was closed";
+}
+
+const char *
+probe_failure(const struct probe *probe)
+{
+	return probe->failure.kind != FAILURE_NONE ? probe->failure.reason : "";
+}
+
+unsigned
+probe_status(const struct probe *probe)
+{
+	return probe->connection.answer.status;
+}
+
+bool
+probe_is_open(const struct probe *probe)
+{
+	return !probe->over && probe->connection.wsi != NULL;
+}
+
+/* ---- sending ---- */
+
+/* Write what the connection takes. */
+static void
+flush(struct probe *probe)
+{
+	static uint8_t buffer[LWS_PRE + WRITE_SIZE];
+
+	connection_flush(&probe->connection);
+	while (probe_is_open(probe) && evbuffer_get_length(probe->out) > 0) {
+		struct lws *wsi = probe->connection.wsi;
+		int n;
+
+		if (lws_partial_buffered(wsi) || lws_send_pipe_choked(wsi))
+			return;
+		n = evbuffer_remove(probe->out, buffer + LWS_PRE, WRITE_SIZE);
+		if (n > 0 && lws_write(wsi, buffer + LWS_PRE, (size_t)n, LWS_WRITE_HTTP) < n)
+			failure_set(&probe->failure, FAILURE_PASSING, "the connection broke");
+	}
+}
+
+void
+probe_send_bytes(struct probe *probe, const void *p, size_t n)
+{
+	if (!probe_is_open(probe))
+		return;
+	if (evbuffer_get_length(probe->out) + n > PROBE_SEND_MAX || evbuffer_add(probe->out, p, n) != 0)
+		log_warning("more is to be sent than can wait: %zu bytes are left out", n);
+	flush(probe);
+}
+
+/* Append a frame whose payload is made of two parts. */
+static void
+send_frame(struct probe *probe, enum wisp_opcode opcode, bool fin, const void *head, size_t head_size, const void *p,
+	size_t n)
+{
+	uint8_t key[WISP_MASK_SIZE] = {0};
+	uint8_t *frame = malloc(WISP_FRAME_HEADER_MAX + head_size + n);
+	uint8_t *start;
+
+	if (frame == NULL) {
+		log_error("out of memory");
+		return;
+	}
+	RAND_bytes(key, sizeof key);
+	if (head_size > 0)
+		memcpy(frame + WISP_FRAME_HEADER_MAX, head, head_size);
+	if (n > 0)
+		memcpy(frame + WISP_FRAME_HEADER_MAX + head_size, p, n);
+	start = wisp_frame_encode(frame + WISP_FRAME_HEADER_MAX, head_size + n, opcode, key);
+	if (!fin)
+		start[0] &= 0x7f;
+	probe_send_bytes(probe, start, (size_t)(frame + WISP_FRAME_HEADER_MAX + head_size + n - start));
+	free(frame);
+}
+
+void
+probe_send_frame(struct probe *probe, enum wisp_opcode opcode, bool fin, const void *p, size_t n)
+{
+	send_frame(probe, opcode, fin, NULL, 0, p, n);
+}
+
+void
+probe_send_packet(struct probe *probe, uint8_t type, uint32_t stream, const void *p, size_t n)
+{
+	uint8_t head[WISP_PACKET_HEADER_SIZE];
+
+	wisp_packet_header(head, (enum wisp_packet_type)type, stream);
+	send_frame(probe, WISP_OPCODE_BINARY, true, head, sizeof head, p, n);
+}
+
+void
+probe_send_connect(struct probe *probe, uint32_t stream, enum wisp_stream_type type, const char *host, uint16_t port)
+{
+	uint8_t packet[WISP_PACKET_HEADER_SIZE + WISP_CONNECT_HEADER_SIZE + WISP_HOST_MAX];
+	const struct wisp_destination destination = {type, port, host, strnlen(host, WISP_HOST_MAX)};
+
+	send_frame(probe, WISP_OPCODE_BINARY, true, packet, wisp_packet_connect(packet, stream, &destination), NULL, 0);
+}
+
+void
+probe_send_close(struct probe *probe, uint32_t stream, uint8_t reason)
+{
+	probe_send_packet(probe, WISP_CLOSE, stream, &reason, 1);
+}
+
+bool
+probe_is_flushed(const struct probe *probe)
+{
+	return evbuffer_get_length(probe->out) == 0 &&
+	       (probe->connection.wsi == NULL || !lws_partial_buffered(probe->connection.wsi));
+}
+
+/* ---- receiving ---- */
+
+static void
+end(struct probe *probe, bool wrong, const char *text)
+{
+	connection_close(&probe->connection);
+	probe->over = true;
+	probe->wrong = wrong;
+	probe->over_text = text;
+}
+
+/* Gather a piece of a message. Returns false when it is too long. */
+static bool
+gather(struct probe *probe, const struct wisp_frame_piece *piece)
+{
+	if (piece->first)
+		probe->message_size = probe->message_frames = 0;
+	if (piece->size > PROBE_MESSAGE_MAX - probe->message_size)
+		return false;
+	if (probe->message_size + piece->size > probe->message_room) {
+		size_t room = probe->message_room * 2;
+		uint8_t *message;
+
+		if (room < probe->message_size + piece->size)
+			room = probe->message_size + piece->size;
+		message = realloc(probe->message, room);
+		if (message == NULL)
+			return false;
+		probe->message = message;
+		probe->message_room = room;
+	}
+	if (piece->size > 0)
+		memcpy(probe->message + probe->message_size, piece->data, piece->size);
+	probe->message_size += piece->size;
+	return true;
+}
+
+/* A whole binary message. */
+static void
+read_packet(const struct probe *probe, struct probe_event *event)
+{
+	const uint8_t *p = probe->message;
+	const size_t n = probe->message_size;
+
+	event->kind = PROBE_PACKET;
+	event->size = n;
+	event->payload = p;
+	if (n < WISP_PACKET_HEADER_SIZE)
+		return;
+	event->type = p[0];
+	event->stream = load_le32(p + 1);
+	event->payload = p + WISP_PACKET_HEADER_SIZE;
+	event->size = n - WISP_PACKET_HEADER_SIZE;
+	if (event->type == WISP_CONTINUE && event->size >= 4)
+		event->credit = load_le32(event->payload);
+	if (event->type == WISP_CLOSE && event->size >= 1)
+		event->reason = event->payload[0];
+}
+
+/* A frame, or a piece of one. Returns whether it makes an event. */
+static bool
+take_piece(struct probe *probe, const struct wisp_frame_piece *piece, struct probe_event *event)
+{
+	switch (piece->kind) {
+	case WISP_FRAME_MESSAGE:
+		if (!gather(probe, piece)) {
+			end(probe, true, "a message is longer than 4 MiB");
+			return false;
+		}
+		if (!piece->last)
+			return false;
+		if (piece->opcode == WISP_OPCODE_BINARY) {
+			read_packet(probe, event);
+		} else {
+			event->kind = PROBE_TEXT;
+			event->payload = probe->message;
+			event->size = probe->message_size;
+		}
+		return true;
+	case WISP_FRAME_PING:
+		send_frame(probe, WISP_OPCODE_PONG, true, piece->data, piece->size, NULL, 0);
+		event->kind = PROBE_PING;
+		return true;
+	case WISP_FRAME_PONG:
+		event->kind = PROBE_PONG;
+		event->payload = piece->data;
+		event->size = piece->size;
+		return true;
+	case WISP_FRAME_CLOSE:
+		event->kind = PROBE_CLOSE;
+		event->status = piece->size >= 2 ? load_be16(piece->data) : WISP_WS_NO_STATUS;
+		return true;
+	case WISP_FRAME_ERROR:
+		end(probe, true, probe->frames.error);
+		return false;
+	case WISP_FRAME_NONE:
+		break;
+	}
+	return false;
+}
+
+/* Decode what has been received up to the next event. */
+static bool
+decode(struct probe *probe, struct probe_event *event)
+{
+	struct wisp_frame_piece piece;
+
+	while (probe->taken < probe->received_size && !probe->wrong) {
+		probe->taken += wisp_frame_decode(
+			&probe->frames, probe->received + probe->taken, probe->received_size - probe->taken, &piece);
+		if (take_piece(probe, &piece, event))
+			return true;
+		if (piece.kind == WISP_FRAME_NONE)
+			break;
+	}
+	return false;
+}
+
+static bool
+read_more(struct probe *probe)
+{
+	if (!probe_is_open(probe) || !probe->connection.readable)
+		return false;
+	failure_clear(&probe->failure);
+	return connection_read(&probe->connection) && probe->received_size > probe->taken;
+}
+
+void
+probe_next_within(struct probe *probe, struct probe_event *event, uint64_t ms)
+{
+	const uint64_t deadline_ms = clock_now_ms() + ms;
+
+	for (;;) {
+		memset(event, 0, sizeof *event);
+		flush(probe);
+		if (decode(probe, event))
+			return;
+		if (read_more(probe))
+			continue;
+		if (probe_is_open(probe) && probe->failure.kind != FAILURE_NONE)
+			end(probe, false, probe->failure.reason);
+		if (!probe_is_open(probe)) {
+			if (!probe->over)
+				end(probe, false, "the server closed the connection");
+			event->kind = probe->wrong ? PROBE_WRONG : PROBE_END;
+			event->text = probe->over_text;
+			return;
+		}
+		event->kind = PROBE_SILENCE;
+		if (clock_now_ms() >= deadline_ms)
+			return;
+		turn(probe, deadline_ms);
+	}
+}
+
+void
+probe_next(struct probe *probe, struct probe_event *event)
+{
+	probe_next_within(probe, event, probe->checker->timeout_ms);
+}
+
+void
+probe_idle(struct probe *probe, uint64_t ms)
+{
+	const uint64_t deadline_ms = clock_now_ms() + ms;
+
+	do {
+		flush(probe);
+		turn(probe, deadline_ms);
+	} while (clock_now_ms() < deadline_ms);
+}
+
+/* ---- the handshake ---- */
+
+/* Whether a packet belongs to the handshake; fills it in as wisp_handshake_receive() wants it. */
+static bool
+as_packet(struct probe_event *event, struct wisp_packet *packet)
+{
+	if (event->kind != PROBE_PACKET || event->type == 0)
+		return false;
+	*packet = (struct wisp_packet){
+		.type = (enum wisp_packet_type)event->type,
+		.stream_id = event->stream,
+		.first = true,
+		.last = true,
+		.data = (uint8_t *)(uintptr_t)event->payload,
+		.size = event->size,
+		.credit = event->credit,
+		.reason = event->reason,
+	};
+	return true;
+}
+
+bool
+probe_greet(struct probe *probe)
+{
+	struct wisp_handshake *handshake = &probe->handshake;
+	uint8_t answer[WISP_HANDSHAKE_PACKET_MAX];
+
+	while (handshake->state != WISP_HANDSHAKE_DONE && handshake->state != WISP_HANDSHAKE_FAILED) {
+		struct probe_event event;
+		struct wisp_packet packet;
+
+		probe_next(probe, &event);
+		if (event.kind == PROBE_PING || event.kind == PROBE_PONG)
+			continue;
+		if (!as_packet(&event, &packet)) {
+			failure_clear(&probe->failure);
+			failure_set(&probe->failure, FAILURE_PASSING, "in the Wisp handshake came %s",
+				probe_describe(&event));
+			return false;
+		}
+		wisp_handshake_receive(handshake, &packet);
+		while (wisp_handshake_pending(handshake))
+			probe_send_frame(
+				probe, WISP_OPCODE_BINARY, true, answer, wisp_handshake_send(handshake, answer));
+	}
+	if (handshake->state == WISP_HANDSHAKE_DONE)
+		return true;
+	failure_clear(&probe->failure);
+	failure_set(&probe->failure, FAILURE_ANSWERED, "%s", handshake->error);
+	return false;
+}
+
+const struct wisp_handshake *
+probe_handshake(const struct probe *probe)
+{
+	return &probe->handshake;
+}
+
+bool
+probe_begin(struct checker *checker, struct verdict *verdict)
+{
+	const struct probe_opening opening = {.offers_v2 = checker->version == 2};
+
+	if (probe_open(checker->probe, &opening) && probe_greet(checker->probe))
+		return true;
+	verdict_fail(verdict, "no connection: %s", probe_failure(checker->probe));
+	return false;
+}
+
+/* ---- words ---- */
+
+static const char *
+packet_name(uint8_t type)
+{
+	static const char *const names[] = {"a packet", "CONNECT", "DATA", "CONTINUE", "CLOSE", "INFO"};
+
+	return type < sizeof names / sizeof *names ? names[type] : "a packet";
+}
+
+static void
+describe_packet(const struct probe_event *event, char text[DESCRIPTION_SIZE])
+{
+	const char *name = packet_name(event->type);
+
+	if (event->type == 0)
+		snprintf(text, DESCRIPTION_SIZE, "a message of %zu bytes, which is no packet", event->size);
+	else if (event->type == WISP_CLOSE)
+		snprintf(text, DESCRIPTION_SIZE, "CLOSE of stream %u, reason 0x%02x (%s)", event->stream, event->reason,
+			wisp_reason_text(event->reason));
+	else if (event->type == WISP_CONTINUE)
+		snprintf(text, DESCRIPTION_SIZE, "CONTINUE of stream %u with credit %u", event->stream, event->credit);
+	else if (event->type > WISP_INFO)
+		snprintf(text, DESCRIPTION_SIZE, "a packet of type 0x%02x for stream %u", event->type, event->stream);
+	else
+		snprintf(text, DESCRIPTION_SIZE, "%s of stream %u with %zu bytes", name, event->stream, event->size);
+}
+
+const char *
+probe_describe(const struct probe_event *event)
+{
+	static char text[DESCRIPTION_SIZE];
+
+	switch (event->kind) {
+	case PROBE_PACKET:
+		describe_packet(event, text);
+		break;
+	case PROBE_TEXT:
+		snprintf(text, sizeof text, "a text message of %zu bytes", event->size);
+		break;
+	case PROBE_PING:
+		return "a ping";
+	case PROBE_PONG:
+		return "a pong";
+	case PROBE_CLOSE:
+		snprintf(text, sizeof text, "a WebSocket close frame, status %u", event->status);
+		break;
+	case PROBE_END:
+		snprintf(text, sizeof text, "the end of the connection (%.150s)", event->text);
+		break;
+	case PROBE_WRONG:
+		snprintf(text, sizeof text, "a breach of RFC 6455: %.150s", event->text);
+		break;
+	case PROBE_SILENCE:
+		return "nothing";
+	}
+	return text;
+}
+
+/* ---- life ---- */
+
+struct probe *
+probe_new(struct checker *checker)
+{
+	static const struct connection_callbacks callbacks = {.event = on_event, .received = on_received};
+	struct probe *probe = calloc(1, sizeof *probe);
+	const struct tunnel_options *options = checker->options;
+	bool good;
+
+	if (probe == NULL)
+		return NULL;
+	probe->checker = checker;
+	probe->over = true;
+	probe->over_text = "there was none";
+	evtimer_assign(&probe->tick_timer, checker->base, on_tick, probe);
+	route_init(&probe->route, options->servers, 1, 0, &options->proxies);
+	headers_host(&options->headers, probe->host_header);
+	probe->resolver = resolver_new(checker->base);
+	probe->out = evbuffer_new();
+	probe->received = malloc(WIRE_BUFFER_SIZE);
+	good = connection_init(&probe->connection, checker->base, &options->tls, &callbacks, probe, &probe->failure);
+	if (!good || probe->resolver == NULL || probe->out == NULL || probe->received == NULL) {
+		probe_free(probe);
+		return NULL;
+	}
+	return probe;
+}
+
+void
+probe_free(struct probe *probe)
+{
+	if (probe == NULL)
+		return;
+	evtimer_del(&probe->tick_timer);
+	connection_free(&probe->connection);
+	resolver_free(probe->resolver);
+	if (probe->out != NULL)
+		evbuffer_free(probe->out);
+	free(probe->received);
+	free(probe->message);
+	free(probe);
+}

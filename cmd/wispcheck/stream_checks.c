@@ -1,0 +1,5 @@
+#include "check.h"
+
+const struct check stream_checks[] = {
+	{0},
+};
