@@ -39,6 +39,7 @@ static const struct program program = {
 	.purpose = "Tests a Wisp server.",
 	.operands = "URL is the server's: ws://host[:port]/path/ or wss://host[:port]/path/",
 	.operand_option = "server",
+	.operand_max = 1,
 	.options = option_table,
 };
 
