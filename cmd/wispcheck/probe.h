@@ -52,7 +52,10 @@ unsigned probe_status(const struct probe *probe);
 bool probe_greet(struct probe *probe);
 const struct wisp_handshake *probe_handshake(const struct probe *probe);
 
-/* Open and greet in the server's best version: what most checks begin with. Fails the verdict when it cannot be. */
+/*
+ * Open and greet in the server's best version: what most checks begin with. Fails the verdict when it cannot be, and
+ * skips the check when the server is known not to let us in.
+ */
 bool probe_begin(struct checker *checker, struct verdict *verdict);
 
 /* End the connection at once. */
