@@ -50,6 +50,7 @@ struct settings {
 	bool list;
 	bool targets;
 	bool bench;
+	uint64_t bench_ms;
 	bool tap, json, junit;
 	int verbosity;
 	enum report_format format;
@@ -66,6 +67,8 @@ static const struct option_spec option_table[] = {
 		0, 0, NULL},
 	{NULL, "bench", 0, OPTION_FLAG, SETTING(bench), NULL,
 		"measure how fast the server is instead, or several side by side", 0, 0, NULL},
+	{NULL, "bench-time", 0, OPTION_SECONDS, SETTING(bench_ms), "SECONDS", "how long each measurement takes (2)", 10,
+		600000, NULL},
 	{NULL, "timeout", 0, OPTION_SECONDS, SETTING(timeout_ms), "SECONDS",
 		"how long the server may take to answer (5)", 100, 600000, NULL},
 
@@ -353,8 +356,15 @@ run(const struct settings *settings, struct event_base *base)
 					   : targets_start(base, place->host, place->port);
 	checker.targets = targets;
 	if (settings->bench) {
-		code = bench(&(struct bench_options){
-			base, &settings->tunnel, &credentials, targets, settings->timeout_ms, settings->format});
+		code = bench_run(&(struct bench_options){
+			.base = base,
+			.options = &settings->tunnel,
+			.credentials = &credentials,
+			.timeout_ms = settings->timeout_ms,
+			.targets = targets,
+			.json = settings->json,
+			.seconds = (double)settings->bench_ms / 1000,
+		});
 	} else {
 		checker.probe = probe_new(&checker);
 		if (checker.probe != NULL)
@@ -370,7 +380,7 @@ run(const struct settings *settings, struct event_base *base)
 int
 main(int argc, char **argv)
 {
-	struct settings settings = {.timeout_ms = 5000, .tunnel = {.udp = true}};
+	struct settings settings = {.timeout_ms = 5000, .bench_ms = 2000, .tunnel = {.udp = true}};
 	const enum options_result result = options_parse(&program, argc, argv, &settings);
 	const struct selection selection = {&settings.only, &settings.skip};
 	struct event_base *base;

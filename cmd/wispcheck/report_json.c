@@ -34,12 +34,14 @@ flag(const char *name, bool value, const char *behind)
 
 /* What the document begins with, whatever came. */
 static void
-head(const struct report *report, const char *error)
+head(const struct report *report, bool reached, const char *error)
 {
-	printf("{\n  \"schema\": %d,\n  ", SCHEMA);
-	string("program", "wispcheck " PACKAGE_VERSION, ",\n  ");
-	string("url", report->url, ",\n  ");
-	string("error", error, ",\n  ");
+	printf("{\n\"schema\": %d,\n", SCHEMA);
+	string("program", "wispcheck " PACKAGE_VERSION, ",\n");
+	printf("\"servers\": [{\n");
+	string("url", report->url, ",\n");
+	flag("reached", reached, ",\n");
+	string("error", error, ",\n");
 }
 
 static void
@@ -47,15 +49,16 @@ json_server(struct report *report, const char *note)
 {
 	const struct checker *checker = report->checker;
 
-	head(report, NULL);
-	printf("\"server\": {\n    \"version\": %u,\n    \"credit\": %u,\n    ", checker->version, checker->credit);
-	flag("udp", checker->udp, ",\n    ");
-	flag("confirms", checker->confirms, ",\n    ");
-	flag("asks_for_credentials", checker->asks_for_credentials, ",\n    ");
-	flag("reaches_targets", checker->reaches_targets, ",\n    ");
-	flag("reaches_udp_targets", checker->reaches_udp_targets, ",\n    ");
-	string("note", note[0] != '\0' ? note : NULL, "\n  },\n  ");
-	string("targets", checker->targets != NULL ? checker->targets->host : NULL, ",\n  \"checks\": [");
+	head(report, true, NULL);
+	printf("\"version\": %u,\n\"credit\": %u,\n", checker->version, checker->credit);
+	flag("udp", checker->udp, ",\n");
+	flag("confirms", checker->confirms, ",\n");
+	flag("asks_for_credentials", checker->asks_for_credentials, ",\n");
+	string("targets", checker->targets != NULL ? checker->targets->host : NULL, ",\n");
+	flag("reaches_targets", checker->reaches_targets, ",\n");
+	flag("reaches_udp_targets", checker->reaches_udp_targets, ",\n");
+	string("note", note[0] != '\0' ? note : NULL, ",\n");
+	printf("\"checks\": [");
 }
 
 static void
@@ -65,39 +68,47 @@ json_check(struct report *report, const struct result *result)
 	char group[64];
 
 	snprintf(group, sizeof group, "%.*s", (int)strcspn(check->name, "/"), check->name);
-	printf("%s\n    {", report->done > 1 ? "," : "");
+	printf("%s\n{", report->done > 1 ? "," : "");
 	string("name", check->name, ", ");
 	string("group", group, ", ");
-	string("outcome", report_outcome_name(result->outcome), ",\n     ");
-	string("expected", check->expected, ",\n     ");
-	string("came", result->came, ",\n     ");
-	string("section", check->section, ",\n     ");
+	string("outcome", report_outcome_name(result->outcome), ",\n ");
+	string("expected", check->expected, ",\n ");
+	string("came", result->came, ",\n ");
+	string("section", check->section, ",\n ");
 	printf("\"seconds\": %.6f}", (double)result->took_us / 1e6);
 }
 
 static void
 tail(const struct report *report, const char *verdict)
 {
-	printf("\"summary\": {\"checks\": %zu, \"passed\": %zu, \"failed\": %zu, \"warned\": %zu, \"skipped\": %zu,\n"
-	       "    \"seconds\": %.6f},\n  ",
+	printf("],\n\"summary\": {\"checks\": %zu, \"passed\": %zu, \"failed\": %zu, \"warned\": %zu, \"skipped\": "
+	       "%zu, "
+	       "\"seconds\": %.6f},\n",
 		report->done, report->counts[OUTCOME_PASS], report->counts[OUTCOME_FAIL], report->counts[OUTCOME_WARN],
 		report->counts[OUTCOME_SKIP], (double)report_took_us(report) / 1e6);
-	string("verdict", verdict, "\n}\n");
+	string("verdict", verdict, "\n}]\n}\n");
 }
 
 static void
 json_no_connection(struct report *report, const char *why)
 {
-	head(report, why);
-	printf("\"server\": null,\n  \"targets\": null,\n  \"checks\": [],\n  ");
+	static const char *const unknown[] = {"version", "credit", "udp", "confirms", "asks_for_credentials", "targets",
+		"reaches_targets", "reaches_udp_targets", "note"};
+
+	head(report, false, why);
+	for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
+		string(unknown[i], NULL, ",\n");
+	printf("\"checks\": [");
 	tail(report, "unknown");
 }
 
 static void
 json_end(struct report *report)
 {
-	printf("%s],\n  ", report->done > 0 ? "\n  " : "");
-	tail(report, report->counts[OUTCOME_FAIL] > 0 ? "fail" : "pass");
+	const bool any = report->done > report->counts[OUTCOME_SKIP];
+
+	printf("%s", report->done > 0 ? "\n" : "");
+	tail(report, report->counts[OUTCOME_FAIL] > 0 ? "fail" : any ? "pass" : "unknown");
 }
 
 const struct report_writer report_json = {
