@@ -248,6 +248,12 @@ probe_status(const struct probe *probe)
 }
 
 bool
+probe_chose_subprotocol(const struct probe *probe)
+{
+	return probe->connection.answer.chose_protocol;
+}
+
+bool
 probe_is_open(const struct probe *probe)
 {
 	return !probe->over && probe->connection.wsi != NULL;

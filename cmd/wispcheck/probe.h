@@ -51,6 +51,9 @@ const char *probe_failure(const struct probe *probe);
 /* The HTTP status of the last answer; 0 when there was none. */
 unsigned probe_status(const struct probe *probe);
 
+/* Whether the server has named the subprotocol that it was offered. */
+bool probe_chose_subprotocol(const struct probe *probe);
+
 /*
  * Shake hands in the version that was offered, with the credentials and options that were given, and keep what was
  * agreed in probe_handshake(). Returns false when that fails: probe_failure() says why.
