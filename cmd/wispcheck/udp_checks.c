@@ -208,7 +208,7 @@ exchange(struct checker *checker, struct verdict *verdict, size_t count)
 			verdict_fail(verdict, "%s came after %zu datagrams", probe_describe(&event), sent);
 		} else if (event.kind == PROBE_SILENCE) {
 			idle++;
-		} else if (event.kind != PROBE_PING && event.kind != PROBE_TEXT) {
+		} else if (reply_is_end(&event) || reply_is_packet(&event, WISP_CLOSE, STREAM)) {
 			verdict_fail(verdict, "%s came after %zu datagrams", probe_describe(&event), sent);
 		}
 	}
