@@ -70,11 +70,11 @@ bench_print_head(const struct bench_table *table)
 	fflush(stdout);
 }
 
-/* Three digits that count are enough for people. */
+/* Three digits that count are enough for people; shares of 1 are all told alike. */
 static int
 decimals(double value)
 {
-	return value >= 99.95 ? 0 : value >= 9.995 ? 1 : value >= 1 ? 2 : 3;
+	return value >= 99.95 ? 0 : value >= 9.995 ? 1 : value > 1 ? 2 : 3;
 }
 
 void
