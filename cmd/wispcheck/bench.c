@@ -228,7 +228,10 @@ bench_run(const struct bench_options *options)
 			bench->site.targets = &apart.targets;
 		code = run(bench);
 	}
-	apart_stop(&apart);
+	if (!apart_stop(&apart)) {
+		log_error("the targets have ended in the middle: what was measured is worth nothing");
+		code = EXIT_FAILURE;
+	}
 	free(bench);
 	return code;
 }
