@@ -248,6 +248,12 @@ probe_status(const struct probe *probe)
 }
 
 bool
+probe_chose_subprotocol(const struct probe *probe)
+{
+	return probe->connection.answer.chose_protocol;
+}
+
+bool
 probe_is_open(const struct probe *probe)
 {
 	return !probe->over && probe->connection.wsi != NULL;
@@ -511,6 +517,20 @@ read_more(struct probe *probe)
 	return connection_read(&probe->connection) && probe->received_size > probe->taken;
 }
 
+/* A moment, or the end of the check's time, if it has one that comes before. */
+static uint64_t
+earlier(uint64_t ms, uint64_t deadline_ms)
+{
+	return deadline_ms != 0 && deadline_ms < ms ? deadline_ms : ms;
+}
+
+/* Whoever waits for the end of what a server sends would wait for ever when that sends pings without end. */
+static bool
+is_out_of_time(const struct probe *probe)
+{
+	return probe->checker->deadline_ms != 0 && clock_now_ms() >= probe->checker->deadline_ms;
+}
+
 /* The next event among what there is already. Returns false when there is none. */
 static bool
 look(struct probe *probe, struct probe_event *event)
@@ -540,16 +560,20 @@ look(struct probe *probe, struct probe_event *event)
 void
 probe_next_within(struct probe *probe, struct probe_event *event, uint64_t ms)
 {
-	const uint64_t deadline_ms = clock_now_ms() + ms;
+	const uint64_t deadline_ms = earlier(clock_now_ms() + ms, probe->checker->deadline_ms);
 
-	while (!look(probe, event) && clock_now_ms() < deadline_ms)
+	memset(event, 0, sizeof *event);
+	event->kind = PROBE_SILENCE;
+	while (!is_out_of_time(probe) && !look(probe, event) && clock_now_ms() < deadline_ms)
 		turn(probe, probe->unread ? 0 : deadline_ms);
 }
 
 void
 probe_next_turn(struct probe *probe, struct probe_event *event, uint64_t ms)
 {
-	if (look(probe, event))
+	memset(event, 0, sizeof *event);
+	event->kind = PROBE_SILENCE;
+	if (is_out_of_time(probe) || look(probe, event))
 		return;
 	turn(probe, probe->unread || ms == 0 ? 0 : clock_now_ms() + ms);
 	look(probe, event);
@@ -564,7 +588,7 @@ probe_next(struct probe *probe, struct probe_event *event)
 void
 probe_idle(struct probe *probe, uint64_t ms)
 {
-	const uint64_t deadline_ms = clock_now_ms() + ms;
+	const uint64_t deadline_ms = earlier(clock_now_ms() + ms, probe->checker->deadline_ms);
 
 	do {
 		flush(probe);
@@ -596,6 +620,7 @@ as_packet(struct probe_event *event, struct wisp_packet *packet)
 bool
 probe_greet(struct probe *probe)
 {
+	const uint64_t deadline_ms = clock_now_ms() + probe->checker->timeout_ms;
 	struct wisp_handshake *handshake = &probe->handshake;
 	uint8_t answer[WISP_HANDSHAKE_PACKET_MAX];
 
@@ -604,7 +629,7 @@ probe_greet(struct probe *probe)
 		struct wisp_packet packet;
 
 		probe_next(probe, &event);
-		if (event.kind == PROBE_PING || event.kind == PROBE_PONG)
+		if ((event.kind == PROBE_PING || event.kind == PROBE_PONG) && clock_now_ms() < deadline_ms)
 			continue;
 		if (!as_packet(&event, &packet)) {
 			failure_clear(&probe->failure);
@@ -635,6 +660,10 @@ probe_begin(struct checker *checker, struct verdict *verdict)
 {
 	const struct probe_opening opening = {.offers_v2 = checker->version == 2};
 
+	if (checker->kept_out != NULL) {
+		verdict_skip(verdict, "%s", checker->kept_out);
+		return false;
+	}
 	if (probe_open(checker->probe, &opening) && probe_greet(checker->probe))
 		return true;
 	verdict_fail(verdict, "no connection: %s", probe_failure(checker->probe));

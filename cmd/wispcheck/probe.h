@@ -51,6 +51,9 @@ const char *probe_failure(const struct probe *probe);
 /* The HTTP status of the last answer; 0 when there was none. */
 unsigned probe_status(const struct probe *probe);
 
+/* Whether the server has named the subprotocol that it was offered. */
+bool probe_chose_subprotocol(const struct probe *probe);
+
 /*
  * Shake hands in the version that was offered, with the credentials and options that were given, and keep what was
  * agreed in probe_handshake(). Returns false when that fails: probe_failure() says why.
@@ -58,7 +61,10 @@ unsigned probe_status(const struct probe *probe);
 bool probe_greet(struct probe *probe);
 const struct wisp_handshake *probe_handshake(const struct probe *probe);
 
-/* Open and greet in the server's best version: what most checks begin with. Fails the verdict when it cannot be. */
+/*
+ * Open and greet in the server's best version: what most checks begin with. Fails the verdict when it cannot be, and
+ * skips the check when the server is known not to let us in.
+ */
 bool probe_begin(struct checker *checker, struct verdict *verdict);
 
 /* End the connection at once. */
