@@ -148,7 +148,7 @@ print_figures(const struct bench_server *server)
 void
 bench_print_json(const struct bench_table *table, double seconds)
 {
-	printf("{\"seconds\":%.3f,\"servers\":[", seconds);
+	printf("{\"schema\":1,\"seconds\":%.3f,\"servers\":[", seconds);
 	for (size_t i = 0; i < table->server_count; i++) {
 		const struct bench_server *server = &table->servers[i];
 
