@@ -59,8 +59,8 @@ struct load {
 	uint64_t begin_us; /* of what counts; 0 before something has moved */
 	uint64_t moved_us; /* when something moved */
 	uint64_t bulk_moved_us;
-	uint64_t ended_us;
-	size_t next; /* stream to send */
+	uint64_t ended_us; /* what counts is over; an echo may be under way still */
+	size_t next;       /* stream to send */
 	struct bulk bulks[LOAD_STREAMS_MAX + 1];
 	struct echo echo;
 };
@@ -174,7 +174,7 @@ note_movement(struct load *load, struct bulk *bulk, uint64_t n)
 		load->bulk_moved_us = load->now_us;
 	if (load->begin_us == 0)
 		load->begin_us = load->now_us + load->site->duration_us / WARM_UP_PART;
-	else if (bulk != NULL && load->now_us >= load->begin_us)
+	else if (bulk != NULL && load->now_us >= load->begin_us && load->ended_us == 0)
 		bulk->moved += n;
 }
 
@@ -315,7 +315,7 @@ sum_up_bulk(struct load *load)
 		sum += moved;
 		squares += moved * moved;
 	}
-	if (sum == 0 || load->ended_us - load->bulk_moved_us > pause_us) {
+	if (sum == 0 || load->ended_us > load->bulk_moved_us + pause_us) {
 		complain(load->result->complaint, sum > 0 ? "the data stopped half-way" : "no data arrived");
 		return;
 	}
