@@ -79,6 +79,7 @@ apart_start(struct apart *apart, const char *host)
 		close(tell[0]);
 		close(leash[1]);
 		signal(SIGINT, SIG_IGN); /* which a terminal sends to both: the tester ends first */
+		signal(SIGPIPE, SIG_IGN);
 		_exit(serve(host, tell[1], leash[0]));
 	}
 	close(tell[1]);
@@ -93,13 +94,16 @@ apart_start(struct apart *apart, const char *host)
 	return good;
 }
 
-void
+bool
 apart_stop(struct apart *apart)
 {
+	int status = 0;
+
 	if (apart->pid <= 0)
-		return;
+		return true;
 	close(apart->leash);
-	while (waitpid(apart->pid, NULL, 0) < 0 && errno == EINTR)
+	while (waitpid(apart->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	apart->pid = 0;
+	return status == 0;
 }

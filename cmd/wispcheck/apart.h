@@ -17,6 +17,8 @@ struct apart {
 
 /* Start them, on an address of this machine. Returns false when that cannot be: logged. */
 bool apart_start(struct apart *apart, const char *host);
-void apart_stop(struct apart *apart);
+
+/* Returns false when they had ended before, by an error of theirs: what was measured is worth nothing then. */
+bool apart_stop(struct apart *apart);
 
 #endif

@@ -194,8 +194,12 @@ run(struct bench *bench)
 	else
 		bench_print_notes(&bench->table);
 	probe_free(bench->checker.probe);
-	if (!reached)
+	if (!reached) {
+		log_error("cannot connect to any server");
 		return EXIT_UNREACHED;
+	}
+	if (!measured)
+		log_error("no server leads to the targets: see --target, and what the server allows");
 	return measured ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -228,7 +232,10 @@ bench_run(const struct bench_options *options)
 			bench->site.targets = &apart.targets;
 		code = run(bench);
 	}
-	apart_stop(&apart);
+	if (!apart_stop(&apart)) {
+		log_error("the targets have ended in the middle: what was measured is worth nothing");
+		code = EXIT_FAILURE;
+	}
 	free(bench);
 	return code;
 }

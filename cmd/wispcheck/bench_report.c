@@ -70,11 +70,11 @@ bench_print_head(const struct bench_table *table)
 	fflush(stdout);
 }
 
-/* Three digits that count are enough for people. */
+/* Three digits that count are enough for people; shares of 1 are all told alike. */
 static int
 decimals(double value)
 {
-	return value >= 99.95 ? 0 : value >= 9.995 ? 1 : value >= 1 ? 2 : 3;
+	return value >= 99.95 ? 0 : value >= 9.995 ? 1 : value > 1 ? 2 : 3;
 }
 
 void
@@ -148,7 +148,7 @@ print_figures(const struct bench_server *server)
 void
 bench_print_json(const struct bench_table *table, double seconds)
 {
-	printf("{\"seconds\":%.3f,\"servers\":[", seconds);
+	printf("{\"schema\":1,\"seconds\":%.3f,\"servers\":[", seconds);
 	for (size_t i = 0; i < table->server_count; i++) {
 		const struct bench_server *server = &table->servers[i];
 

@@ -25,6 +25,8 @@
 /* The first part of the time, which does not count: a tenth. */
 #define WARM_UP_PART 10
 #define SAMPLES_MAX 65536
+/* A machine that is busy with something else may keep everything waiting for so long. */
+#define PAUSE_US 500000
 /* Streams that are being opened at the same time, and how many all in all: ports of closed ones are not free at once.
  */
 #define OPENINGS 16
@@ -57,8 +59,8 @@ struct load {
 	uint64_t begin_us; /* of what counts; 0 before something has moved */
 	uint64_t moved_us; /* when something moved */
 	uint64_t bulk_moved_us;
-	uint64_t ended_us;
-	size_t next; /* stream to send */
+	uint64_t ended_us; /* what counts is over; an echo may be under way still */
+	size_t next;       /* stream to send */
 	struct bulk bulks[LOAD_STREAMS_MAX + 1];
 	struct echo echo;
 };
@@ -172,7 +174,7 @@ note_movement(struct load *load, struct bulk *bulk, uint64_t n)
 		load->bulk_moved_us = load->now_us;
 	if (load->begin_us == 0)
 		load->begin_us = load->now_us + load->site->duration_us / WARM_UP_PART;
-	else if (bulk != NULL && load->now_us >= load->begin_us)
+	else if (bulk != NULL && load->now_us >= load->begin_us && load->ended_us == 0)
 		bulk->moved += n;
 }
 
@@ -281,7 +283,9 @@ compare_samples(const void *a, const void *b)
 static double
 percentile(size_t count, size_t percent)
 {
-	return samples[(count * percent + 99) / 100 - 1];
+	const size_t rank = (count * percent + 99) / 100;
+
+	return samples[rank - 1];
 }
 
 static void
@@ -301,6 +305,7 @@ sum_up_echoes(struct load *load)
 static void
 sum_up_bulk(struct load *load)
 {
+	const uint64_t half_us = load->site->duration_us / 2, pause_us = half_us > PAUSE_US ? half_us : PAUSE_US;
 	const double seconds = (double)(load->ended_us - load->begin_us) / 1e6;
 	double sum = 0, squares = 0;
 
@@ -310,8 +315,8 @@ sum_up_bulk(struct load *load)
 		sum += moved;
 		squares += moved * moved;
 	}
-	if (sum == 0 || load->bulk_moved_us < load->begin_us + load->site->duration_us / 2) {
-		complain(load->result->complaint, "the data stopped half-way");
+	if (sum == 0 || load->ended_us > load->bulk_moved_us + pause_us) {
+		complain(load->result->complaint, sum > 0 ? "the data stopped half-way" : "no data arrived");
 		return;
 	}
 	load->result->bytes_per_second = sum / seconds;

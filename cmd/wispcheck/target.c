@@ -18,6 +18,8 @@
 #include <event2/event_struct.h>
 #include <event2/listener.h>
 
+#include <wisp/frame.h>
+
 #include "bytes.h"
 #include "log.h"
 
@@ -28,6 +30,8 @@
 #define DATAGRAM_MAX 65535
 #define DATAGRAMS_PER_TURN 64
 #define COUNT_SIZE 8
+/* How far the lowest two bytes of an offset reach. */
+#define PATTERN_SIZE ((size_t)64 * 1024)
 #define SINK_ASKED 0xff
 #define UDP_TARGETS 2
 
@@ -111,6 +115,29 @@ send_waiting(struct target *target)
 	event_add(&target->readable, NULL);
 }
 
+/* The bytes of a source at an offset: those of the first 64 KiB, with the rest of the offset over them. */
+static void
+fill(uint8_t *p, size_t n, uint64_t offset)
+{
+	static uint8_t first[PATTERN_SIZE];
+
+	if (first[1] == 0)
+		for (size_t i = 0; i < sizeof first; i++)
+			first[i] = TARGET_BYTE(i);
+	while (n > 0) {
+		const size_t begin = (size_t)(offset % PATTERN_SIZE);
+		const size_t part = n < PATTERN_SIZE - begin ? n : PATTERN_SIZE - begin;
+		const uint8_t above = (uint8_t)(offset / PATTERN_SIZE);
+		const uint8_t key[WISP_MASK_SIZE] = {above, above, above, above};
+
+		memcpy(p, first + begin, part);
+		wisp_mask(p, part, key, 0);
+		p += part;
+		n -= part;
+		offset += part;
+	}
+}
+
 /* Send what a source owes, as far as the socket takes a piece of it; and end when that was all. */
 static void
 send_source(struct target *target)
@@ -119,8 +146,7 @@ send_source(struct target *target)
 	const size_t n = left < sizeof scratch ? (size_t)left : sizeof scratch;
 	ssize_t sent;
 
-	for (size_t i = 0; i < n; i++)
-		scratch[i] = TARGET_BYTE(target->bytes + i);
+	fill(scratch, n, target->bytes);
 	sent = n > 0 ? send(target->fd, scratch, n, MSG_NOSIGNAL) : 0;
 	if (sent < 0 && !is_passing(errno)) {
 		target_free(target);
@@ -140,15 +166,16 @@ static void
 take_for_sink(struct target *target, size_t n)
 {
 	uint8_t answer[COUNT_SIZE];
+	const uint8_t *p = scratch;
 
-	for (size_t i = 0; i < n; i++) {
-		target->bytes++;
-		if (scratch[i] != SINK_ASKED)
-			continue;
-		store_le32(answer, (uint32_t)target->bytes);
-		store_le32(answer + 4, (uint32_t)(target->bytes >> 32));
+	while ((p = memchr(p, SINK_ASKED, n - (size_t)(p - scratch))) != NULL) {
+		const uint64_t bytes = target->bytes + (uint64_t)(++p - scratch);
+
+		store_le32(answer, (uint32_t)bytes);
+		store_le32(answer + 4, (uint32_t)(bytes >> 32));
 		evbuffer_add(target->out, answer, sizeof answer);
 	}
+	target->bytes += n;
 }
 
 static void
