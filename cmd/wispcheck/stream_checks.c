@@ -306,8 +306,13 @@ survives(struct checker *checker, struct verdict *verdict, const char *after)
 
 	do {
 		probe_next_within(checker->probe, &event, QUIET_MS);
-		if (event.kind == PROBE_PACKET && event.stream == 0 && event.type == WISP_DATA)
+		if (event.kind != PROBE_PACKET || event.stream != 0 || event.type != WISP_DATA)
+			continue;
+		/* Only version 2 says that it is reserved. */
+		if (checker->version == 2)
 			verdict_warn(verdict, "%s, it serves a stream 0, which is reserved", after);
+		else
+			verdict_note(verdict, "%s, it serves a stream 0", after);
 	} while (event.kind != PROBE_SILENCE && probe_is_open(checker->probe) && clock_now_ms() < end_ms);
 	if (probe_is_open(checker->probe))
 		return exchange_works_still(checker, verdict, after);
