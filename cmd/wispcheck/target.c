@@ -1,8 +1,451 @@
+/*
+ * The destinations for a server under test. Everything happens in the turns of the event loop, a bounded piece of work
+ * at a time, since the same loop serves the probe. A connection holds at most one read's worth of bytes: while it has
+ * something to send, nothing more is read from it.
+ */
 #include "target.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <netdb.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+
+#include <event2/buffer.h>
+#include <event2/event_struct.h>
+#include <event2/listener.h>
+
+#include "bytes.h"
+#include "log.h"
+
+/* Beyond it, the oldest connection goes: those of SILENT need not show that they are over. */
+#define CONNECTIONS_MAX 1024
+#define BACKLOG 512
+#define READ_SIZE ((size_t)64 * 1024)
+#define DATAGRAM_MAX 65535
+#define DATAGRAMS_PER_TURN 64
+#define COUNT_SIZE 8
+#define SINK_ASKED 0xff
+#define UDP_TARGETS 2
+
+struct own_targets;
+
+struct target {
+	TAILQ_ENTRY(target) entry;
+	struct own_targets *owner;
+	enum target_kind kind;
+	evutil_socket_t fd;
+	struct event readable;
+	struct event writable;
+	struct evbuffer *out;
+	uint64_t bytes; /* SINK: read. SOURCE: sent */
+	uint64_t count; /* SOURCE: to be sent */
+	size_t asked;   /* SOURCE: bytes of the count that have come */
+	uint8_t request[COUNT_SIZE];
+};
+
+TAILQ_HEAD(target_list, target);
+
+/* A TCP port. */
+struct port {
+	struct evconnlistener *listener;
+	struct own_targets *owner;
+	enum target_kind kind;
+};
+
+struct own_targets {
+	struct targets targets; /* first: it is what others see, and all that there is of targets elsewhere */
+	struct event_base *base;
+	char *host; /* what targets.host points to */
+	struct port tcp[TARGET_KINDS];
+	evutil_socket_t refusing;
+	evutil_socket_t udp[UDP_TARGETS];
+	struct event udp_readable[UDP_TARGETS];
+	struct target_list connections; /* the oldest first */
+	size_t connection_count;
+};
+
+/* Shared by all connections: nothing stays in it between two turns. */
+static uint8_t scratch[READ_SIZE];
+
+/* ---- connections ---- */
+
+static void
+target_free(struct target *target)
+{
+	struct own_targets *own = target->owner;
+
+	TAILQ_REMOVE(&own->connections, target, entry);
+	own->connection_count--;
+	if (target->kind == TARGET_TELLING)
+		own->targets.telling_open--;
+	event_del(&target->readable);
+	event_del(&target->writable);
+	evbuffer_free(target->out);
+	evutil_closesocket(target->fd);
+	free(target);
+}
+
+static bool
+is_passing(int error)
+{
+	return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
+
+/* Write what waits, and read on when that is all. */
+static void
+send_waiting(struct target *target)
+{
+	if (evbuffer_get_length(target->out) > 0 && evbuffer_write(target->out, target->fd) < 0 && !is_passing(errno)) {
+		target_free(target);
+		return;
+	}
+	if (evbuffer_get_length(target->out) > 0) {
+		event_del(&target->readable);
+		event_add(&target->writable, NULL);
+		return;
+	}
+	event_add(&target->readable, NULL);
+}
+
+/* Send what a source owes, as far as the socket takes a piece of it; and end when that was all. */
+static void
+send_source(struct target *target)
+{
+	const uint64_t left = target->count - target->bytes;
+	const size_t n = left < sizeof scratch ? (size_t)left : sizeof scratch;
+	ssize_t sent;
+
+	for (size_t i = 0; i < n; i++)
+		scratch[i] = TARGET_BYTE(target->bytes + i);
+	sent = n > 0 ? send(target->fd, scratch, n, MSG_NOSIGNAL) : 0;
+	if (sent < 0 && !is_passing(errno)) {
+		target_free(target);
+		return;
+	}
+	if (sent > 0)
+		target->bytes += (uint64_t)sent;
+	if (target->bytes < target->count)
+		event_add(&target->writable, NULL);
+	else
+		target_free(target);
+}
+
+/* ---- what comes ---- */
+
+static void
+take_for_sink(struct target *target, size_t n)
+{
+	uint8_t answer[COUNT_SIZE];
+
+	for (size_t i = 0; i < n; i++) {
+		target->bytes++;
+		if (scratch[i] != SINK_ASKED)
+			continue;
+		store_le32(answer, (uint32_t)target->bytes);
+		store_le32(answer + 4, (uint32_t)(target->bytes >> 32));
+		evbuffer_add(target->out, answer, sizeof answer);
+	}
+}
+
+static void
+take_for_source(struct target *target, size_t n)
+{
+	if (target->asked == COUNT_SIZE)
+		return; /* more than was to be said: read all the same, lest closing the socket becomes a reset */
+	if (n > COUNT_SIZE - target->asked)
+		n = COUNT_SIZE - target->asked;
+	memcpy(target->request + target->asked, scratch, n);
+	target->asked += n;
+	if (target->asked < COUNT_SIZE)
+		return;
+	target->count = load_le32(target->request) | (uint64_t)load_le32(target->request + 4) << 32;
+	send_source(target);
+}
+
+static void
+take(struct target *target, size_t n)
+{
+	switch (target->kind) {
+	case TARGET_ECHO:
+		evbuffer_add(target->out, scratch, n);
+		send_waiting(target);
+		break;
+	case TARGET_SINK:
+		take_for_sink(target, n);
+		send_waiting(target);
+		break;
+	case TARGET_SOURCE:
+		take_for_source(target, n);
+		break;
+	case TARGET_REFUSING:
+	case TARGET_SILENT:
+	case TARGET_TELLING:
+	case TARGET_KINDS:
+		break;
+	}
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct target *target = arg;
+	struct own_targets *own = target->owner;
+	const ssize_t n = recv(fd, scratch, sizeof scratch, 0);
+
+	(void)what;
+	if (n > 0) {
+		take(target, (size_t)n);
+		return;
+	}
+	if (n < 0 && is_passing(errno))
+		return;
+	if (target->kind == TARGET_TELLING && n == 0)
+		own->targets.telling_ended++;
+	else if (target->kind == TARGET_TELLING)
+		own->targets.telling_reset++;
+	target_free(target);
+}
+
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct target *target = arg;
+
+	(void)fd, (void)what;
+	if (target->kind == TARGET_SOURCE)
+		send_source(target);
+	else
+		send_waiting(target);
+}
+
+/* A silent one reads nothing, and sees no more than that its connection is broken, or ended with nothing unread. */
+static void
+on_silent(evutil_socket_t fd, short what, void *arg)
+{
+	int error = 0;
+	socklen_t size = sizeof error;
+
+	if ((what & EV_CLOSED) || (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != 0))
+		target_free(arg);
+}
+
+static void
+on_accepted(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from, int from_size, void *arg)
+{
+	const struct port *port = arg;
+	struct own_targets *own = port->owner;
+	struct target *target = calloc(1, sizeof *target);
+
+	(void)listener, (void)from, (void)from_size;
+	if (target != NULL)
+		target->out = evbuffer_new();
+	if (target == NULL || target->out == NULL) {
+		free(target);
+		evutil_closesocket(fd);
+		return;
+	}
+	if (own->connection_count >= CONNECTIONS_MAX)
+		target_free(TAILQ_FIRST(&own->connections));
+	target->owner = own;
+	target->kind = port->kind;
+	target->fd = fd;
+	if (port->kind == TARGET_SILENT)
+		event_assign(
+			&target->readable, own->base, fd, EV_READ | EV_CLOSED | EV_ET | EV_PERSIST, on_silent, target);
+	else
+		event_assign(&target->readable, own->base, fd, EV_READ | EV_PERSIST, on_readable, target);
+	event_assign(&target->writable, own->base, fd, EV_WRITE, on_writable, target);
+	event_add(&target->readable, NULL);
+	TAILQ_INSERT_TAIL(&own->connections, target, entry);
+	own->connection_count++;
+	if (port->kind == TARGET_TELLING) {
+		own->targets.telling_open++;
+		own->targets.telling_opened++;
+	}
+}
+
+/* ---- UDP ---- */
+
+static void
+on_datagram(evutil_socket_t fd, short what, void *arg)
+{
+	uint8_t *datagram = arg;
+
+	(void)what;
+	for (int i = 0; i < DATAGRAMS_PER_TURN; i++) {
+		struct sockaddr_storage from;
+		socklen_t from_size = sizeof from;
+		const ssize_t n = recvfrom(fd, datagram, DATAGRAM_MAX, 0, (struct sockaddr *)&from, &from_size);
+
+		if (n < 0)
+			return;
+		/* What the kernel does not take is lost, as datagrams are. */
+		(void)sendto(fd, datagram, (size_t)n, MSG_NOSIGNAL, (struct sockaddr *)&from, from_size);
+	}
+}
+
+/* ---- ports ---- */
+
+/* A socket on that port of an address of this machine, or on any if it is 0. Fills in which. -1 with errno set. */
+static evutil_socket_t
+bind_socket(const struct evutil_addrinfo *address, int type, uint16_t wanted, uint16_t *port)
+{
+	struct sockaddr_storage name;
+	socklen_t size = (socklen_t)address->ai_addrlen;
+	uint8_t *port_bytes = address->ai_family == AF_INET6 ? (uint8_t *)&((struct sockaddr_in6 *)&name)->sin6_port
+							     : (uint8_t *)&((struct sockaddr_in *)&name)->sin_port;
+	const evutil_socket_t fd = socket(address->ai_family, type, 0);
+
+	memcpy(&name, address->ai_addr, size);
+	store_be16(port_bytes, wanted);
+	if (fd < 0)
+		return -1;
+	/* A port with connections of a run just over can be had again, but not one that somebody listens on. */
+	if ((type == SOCK_STREAM && wanted != 0 && evutil_make_listen_socket_reuseable(fd) != 0) ||
+		evutil_make_socket_nonblocking(fd) != 0 || evutil_make_socket_closeonexec(fd) != 0 ||
+		bind(fd, (struct sockaddr *)&name, size) != 0 ||
+		getsockname(fd, (struct sockaddr *)&name, &size) != 0) {
+		const int error = errno;
+
+		evutil_closesocket(fd);
+		errno = error;
+		return -1;
+	}
+	*port = load_be16(port_bytes);
+	return fd;
+}
+
+static bool
+open_tcp(struct own_targets *own, const struct evutil_addrinfo *address, enum target_kind kind, uint16_t wanted)
+{
+	struct port *port = &own->tcp[kind];
+	const evutil_socket_t fd = bind_socket(address, SOCK_STREAM, wanted, &own->targets.tcp[kind]);
+
+	if (fd < 0)
+		return false;
+	if (kind == TARGET_REFUSING) {
+		own->refusing = fd; /* bound but not listening: it refuses, and nobody else can have it */
+		return true;
+	}
+	port->owner = own;
+	port->kind = kind;
+	port->listener = evconnlistener_new(
+		own->base, on_accepted, port, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG, fd);
+	if (port->listener == NULL)
+		evutil_closesocket(fd);
+	return port->listener != NULL;
+}
+
+static bool
+open_udp(struct own_targets *own, const struct evutil_addrinfo *address, size_t i, uint16_t wanted, uint16_t *port)
+{
+	static uint8_t datagram[DATAGRAM_MAX];
+
+	own->udp[i] = bind_socket(address, SOCK_DGRAM, wanted, port);
+	if (own->udp[i] < 0)
+		return false;
+	event_assign(&own->udp_readable[i], own->base, own->udp[i], EV_READ | EV_PERSIST, on_datagram, datagram);
+	return event_add(&own->udp_readable[i], NULL) == 0;
+}
+
+static bool
+open_all(struct own_targets *own, const struct evutil_addrinfo *address, uint16_t base_port)
+{
+	uint16_t wanted = base_port;
+
+	for (enum target_kind kind = 0; kind < TARGET_KINDS; kind++) {
+		if (!open_tcp(own, address, kind, wanted))
+			return false;
+		wanted = (uint16_t)(base_port != 0 ? wanted + 1 : 0);
+	}
+	return open_udp(own, address, 0, wanted, &own->targets.udp_echo) &&
+	       open_udp(own, address, 1, (uint16_t)(base_port != 0 ? wanted + 1 : 0), &own->targets.udp_second);
+}
+
+/* ---- life ---- */
+
+static struct own_targets *
+new_targets(const char *host)
+{
+	struct own_targets *own = calloc(1, sizeof *own);
+
+	if (own == NULL || (own->host = strdup(host)) == NULL) {
+		log_error("out of memory");
+		free(own);
+		return NULL;
+	}
+	own->targets.host = own->host;
+	own->refusing = own->udp[0] = own->udp[1] = -1;
+	TAILQ_INIT(&own->connections);
+	return own;
+}
 
 struct targets *
 targets_start(struct event_base *base, const char *host, uint16_t base_port)
 {
-	(void)base, (void)host, (void)base_port;
-	return NULL;
+	const struct evutil_addrinfo hints = {.ai_flags = EVUTIL_AI_NUMERICHOST, .ai_socktype = SOCK_STREAM};
+	struct evutil_addrinfo *address = NULL;
+	struct own_targets *own = new_targets(host);
+	const int error = evutil_getaddrinfo(host, NULL, &hints, &address);
+
+	if (own == NULL || error != 0) {
+		if (error != 0)
+			log_error("cannot have targets on %s: %s", host, evutil_gai_strerror(error));
+		if (address != NULL)
+			evutil_freeaddrinfo(address);
+		targets_free(own != NULL ? &own->targets : NULL);
+		return NULL;
+	}
+	own->base = base;
+	own->targets.own = true;
+	if (!open_all(own, address, base_port)) {
+		log_error("cannot have targets on %s: %s", host, strerror(errno));
+		targets_free(&own->targets);
+		own = NULL;
+	}
+	evutil_freeaddrinfo(address);
+	return own != NULL ? &own->targets : NULL;
+}
+
+struct targets *
+targets_elsewhere(const char *host, uint16_t base_port)
+{
+	struct own_targets *own = new_targets(host);
+	uint16_t port = base_port;
+
+	if (own == NULL)
+		return NULL;
+	for (enum target_kind kind = 0; kind < TARGET_KINDS; kind++)
+		own->targets.tcp[kind] = port++;
+	own->targets.udp_echo = port++;
+	own->targets.udp_second = port;
+	return &own->targets;
+}
+
+void
+targets_free(struct targets *targets)
+{
+	struct own_targets *own = (struct own_targets *)targets;
+
+	if (own == NULL)
+		return;
+	while (!TAILQ_EMPTY(&own->connections))
+		target_free(TAILQ_FIRST(&own->connections));
+	for (enum target_kind kind = 0; kind < TARGET_KINDS; kind++)
+		if (own->tcp[kind].listener != NULL)
+			evconnlistener_free(own->tcp[kind].listener);
+	if (own->refusing >= 0)
+		evutil_closesocket(own->refusing);
+	for (size_t i = 0; i < UDP_TARGETS; i++) {
+		if (own->udp[i] < 0)
+			continue;
+		event_del(&own->udp_readable[i]);
+		evutil_closesocket(own->udp[i]);
+	}
+	free(own->host);
+	free(own);
 }
