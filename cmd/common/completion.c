@@ -158,7 +158,7 @@ print_zsh(const struct program *program)
 		print_zsh_spec(option, true);
 	}
 	if (program->operands != NULL)
-		fputs(" \\\n\t\t'::URL:_nothing'", stdout);
+		printf(" \\\n\t\t'%s:URL:_nothing'", program->operand_max > 1 ? "*" : ":");
 	printf("\n}\n\nif [[ ${funcstack[1]} == _%s ]]; then\n\t_%s \"$@\"\nelse\n\tcompdef _%s %s\nfi\n",
 		program->name, program->name, program->name, program->name);
 }

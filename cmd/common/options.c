@@ -148,9 +148,9 @@ overrule(const struct program *program, const struct option_spec *option, void *
 			overruled[i] = true;
 }
 
-/* The argument that is not an option. */
+/* An argument that is not an option, with so many before it. */
 static bool
-set_operand(const struct program *program, const char *text, void *values, bool overruled[OPTIONS_MAX])
+set_operand(const struct program *program, const char *text, size_t before, void *values, bool overruled[OPTIONS_MAX])
 {
 	char wrong[VALUE_WRONG_SIZE];
 
@@ -158,7 +158,7 @@ set_operand(const struct program *program, const char *text, void *values, bool 
 		if (strcmp(option->name, program->operand_option) != 0)
 			continue;
 		overrule(program, option, values, overruled);
-		if (value_prepend(program, option, text, values, wrong))
+		if (value_insert(program, option, text, before, values, wrong))
 			return true;
 		options_complain(program, "%s", wrong);
 		return false;
@@ -172,7 +172,7 @@ read_arguments(const struct program *program, const struct getopt_table *table, 
 	const struct option_spec *const options = program->options;
 	bool overruled[OPTIONS_MAX] = {false};
 	char wrong[VALUE_WRONG_SIZE];
-	int value;
+	int value, operands;
 
 	optind = 0;
 	while ((value = getopt_long(argc, argv, table->shorts, table->longs, NULL)) != -1) {
@@ -188,9 +188,9 @@ read_arguments(const struct program *program, const struct getopt_table *table, 
 			return OPTIONS_WRONG;
 		}
 	}
-	if (optind < argc && program->operand_option != NULL &&
-		!set_operand(program, argv[optind++], values, overruled))
-		return OPTIONS_WRONG;
+	for (operands = 0; optind < argc && operands < program->operand_max; operands++)
+		if (!set_operand(program, argv[optind++], (size_t)operands, values, overruled))
+			return OPTIONS_WRONG;
 	if (optind < argc) {
 		options_complain(program, "'%.100s' is one argument too many", argv[optind]);
 		return OPTIONS_WRONG;

@@ -55,7 +55,8 @@ struct program {
 	const char *synopsis;       /* what follows the name in the usage line */
 	const char *purpose;        /* one sentence */
 	const char *operands;       /* what stands behind the options, explained in one line; NULL when nothing may */
-	const char *operand_option; /* the LIST that it is put in front of */
+	const char *operand_option; /* the LIST that they are put in front of */
+	int operand_max;            /* how many there may be */
 	const struct option_spec *options;
 	/* What is wrong with a value, or NULL: for what the type alone does not say. NULL when there is no such thing.
 	 */

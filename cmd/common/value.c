@@ -212,15 +212,15 @@ value_set(const struct program *program, const struct option_spec *option, const
 }
 
 bool
-value_prepend(const struct program *program, const struct option_spec *option, const char *text, void *values,
-	char wrong[VALUE_WRONG_SIZE])
+value_insert(const struct program *program, const struct option_spec *option, const char *text, size_t before,
+	void *values, char wrong[VALUE_WRONG_SIZE])
 {
 	struct option_list *list = (void *)((char *)values + option->offset);
 
 	if (!check(program, option, text, wrong) || !add(text, list, wrong))
 		return false;
-	memmove(list->items + 1, list->items, (list->count - 1) * sizeof *list->items);
-	list->items[0] = text;
+	memmove(list->items + before + 1, list->items + before, (list->count - 1 - before) * sizeof *list->items);
+	list->items[before] = text;
 	return true;
 }
 

@@ -26,9 +26,9 @@ bool value_choice(const struct option_spec *option, const char *text, int *posit
 bool value_set(const struct program *program, const struct option_spec *option, const char *text, void *values,
 	char wrong[VALUE_WRONG_SIZE]);
 
-/* Put a text in front of a list. */
-bool value_prepend(const struct program *program, const struct option_spec *option, const char *text, void *values,
-	char wrong[VALUE_WRONG_SIZE]);
+/* Put a text into a list, behind the first `before` that are in it. */
+bool value_insert(const struct program *program, const struct option_spec *option, const char *text, size_t before,
+	void *values, char wrong[VALUE_WRONG_SIZE]);
 
 /* Take away what was added to the member of an option whose values add. */
 void value_reset(const struct option_spec *option, void *values);

@@ -93,6 +93,7 @@ answer_judge(struct lws *wsi, const char *key, bool offered, struct answer *answ
 		judge_status(answer->status, failure);
 	} else if (is_upgrade(wsi, key, offered, failure)) {
 		answer->kind = ANSWER_OPENS;
+		answer->chose_protocol = lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL) > 0;
 	}
 }
 

@@ -55,7 +55,8 @@ struct checker {
 	const struct credentials *credentials;
 	uint64_t timeout_ms; /* of every wait */
 	const struct targets *targets;
-	struct probe *probe; /* there is one connection at a time; the checks open it (probe.h) */
+	struct probe *probe;  /* there is one connection at a time; the checks open it (probe.h) */
+	uint64_t deadline_ms; /* of the check that runs, or 0: from then on only silence comes from the server */
 
 	uint8_t version;           /* the highest that the server has agreed to: 1 or 2 */
 	uint32_t credit;           /* that the server gives a stream */
@@ -64,6 +65,7 @@ struct checker {
 	bool confirms;             /* it offers to confirm streams */
 	bool reaches_targets;
 	bool reaches_udp_targets;
+	const char *kept_out; /* why the server does not let us in, which probe_begin() says; NULL when it does */
 };
 
 struct check {

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <event2/buffer.h>
 #include <event2/event_struct.h>
 
 #include <openssl/rand.h>
@@ -16,6 +15,7 @@
 #include "header.h"
 #include "introduction.h"
 #include "log.h"
+#include "outbox.h"
 #include "resolver.h"
 #include "route.h"
 #include "wire.h"
@@ -23,8 +23,10 @@
 /* libwebsockets is served so often while it connects. */
 #define TICK_MS 20
 /* What is written in one go. */
-#define WRITE_SIZE (64 * 1024)
+#define WRITE_SIZE ((size_t)WIRE_BUFFER_SIZE)
 #define DESCRIPTION_SIZE 200
+/* How many buffers full are read, at the most, before it is seen whether time is up. */
+#define READS_PER_LOOK 64
 
 struct probe {
 	struct checker *checker;
@@ -37,19 +39,21 @@ struct probe {
 	struct url opened;                  /* the route's, with the path of the opening */
 
 	struct event tick_timer;
-	struct evbuffer *out;
+	struct outbox out;
+	bool holds; /* nothing is written for the time being */
 	struct wisp_client_options wisp;
 	struct wisp_handshake handshake;
 
-	uint8_t *received; /* decrypted bytes from `taken` to `received_size`, not decoded yet */
+	uint8_t *received; /* the connection's bytes; from `taken` to `received_size` they are not decoded yet */
 	size_t taken;
 	size_t received_size;
 	struct wisp_frame_decoder frames;
-	uint8_t *message; /* the one under way, or that was handed out last */
+	uint8_t *message; /* the one under way, or that was handed out last: gathered here unless it came whole */
 	size_t message_size;
 	size_t message_room;
 	size_t message_frames;
-	bool over; /* nothing more will come */
+	bool unread; /* there is more to read than one look takes */
+	bool over;   /* nothing more will come */
 	const char *over_text;
 	bool wrong; /* the server broke the rules */
 };
@@ -72,6 +76,10 @@ turn(struct probe *probe, uint64_t deadline_ms)
 
 	if (probe->connection.state < CONNECTION_OPEN && ms > TICK_MS)
 		ms = TICK_MS;
+	if (ms == 0) {
+		event_base_loop(probe->checker->base, EVLOOP_NONBLOCK);
+		return;
+	}
 	tv = clock_timeval(ms);
 	evtimer_add(&probe->tick_timer, &tv);
 	event_base_loop(probe->checker->base, EVLOOP_ONCE);
@@ -90,8 +98,8 @@ on_received(void *arg, uint8_t *p, size_t n)
 {
 	struct probe *probe = arg;
 
-	/* It is read only when everything before has been taken, and never more than a buffer full. */
-	memcpy(probe->received, p, n);
+	/* They stay where they are until the next read, which there is only when all of them have been taken. */
+	probe->received = p;
 	probe->taken = 0;
 	probe->received_size = n;
 	return true;
@@ -188,7 +196,8 @@ begin_messages(struct probe *probe)
 	probe->taken = probe->received_size = 0;
 	probe->message_size = probe->message_frames = 0;
 	probe->over = probe->wrong = false;
-	evbuffer_drain(probe->out, evbuffer_get_length(probe->out));
+	outbox_clear(&probe->out);
+	probe->holds = false;
 }
 
 bool
@@ -239,6 +248,12 @@ probe_status(const struct probe *probe)
 }
 
 bool
+probe_chose_subprotocol(const struct probe *probe)
+{
+	return probe->connection.answer.chose_protocol;
+}
+
+bool
 probe_is_open(const struct probe *probe)
 {
 	return !probe->over && probe->connection.wsi != NULL;
@@ -250,28 +265,43 @@ probe_is_open(const struct probe *probe)
 static void
 flush(struct probe *probe)
 {
-	static uint8_t buffer[LWS_PRE + WRITE_SIZE];
+	struct outbox *out = &probe->out;
 
+	if (probe->holds)
+		return;
 	connection_flush(&probe->connection);
-	while (probe_is_open(probe) && evbuffer_get_length(probe->out) > 0) {
+	while (probe_is_open(probe) && outbox_size(out) > 0) {
+		const size_t n = outbox_size(out) < WRITE_SIZE ? outbox_size(out) : WRITE_SIZE;
 		struct lws *wsi = probe->connection.wsi;
-		int n;
 
 		if (lws_partial_buffered(wsi) || lws_send_pipe_choked(wsi))
 			return;
-		n = evbuffer_remove(probe->out, buffer + LWS_PRE, WRITE_SIZE);
-		if (n > 0 && lws_write(wsi, buffer + LWS_PRE, (size_t)n, LWS_WRITE_HTTP) < n)
+		if (lws_write(wsi, outbox_first(out), n, LWS_WRITE_HTTP) < (int)n)
 			failure_set(&probe->failure, FAILURE_PASSING, "the connection broke");
+		outbox_taken(out, n);
 	}
+}
+
+static uint8_t *
+reserve(struct probe *probe, size_t n)
+{
+	uint8_t *p = probe_is_open(probe) ? outbox_reserve(&probe->out, n, PROBE_SEND_MAX) : NULL;
+
+	if (p == NULL && probe_is_open(probe))
+		log_warning("more is to be sent than can wait: %zu bytes are left out", n);
+	return p;
 }
 
 void
 probe_send_bytes(struct probe *probe, const void *p, size_t n)
 {
-	if (!probe_is_open(probe))
+	uint8_t *out = reserve(probe, n);
+
+	if (out == NULL)
 		return;
-	if (evbuffer_get_length(probe->out) + n > PROBE_SEND_MAX || evbuffer_add(probe->out, p, n) != 0)
-		log_warning("more is to be sent than can wait: %zu bytes are left out", n);
+	if (n > 0)
+		memcpy(out, p, n);
+	outbox_added(&probe->out, n);
 	flush(probe);
 }
 
@@ -280,24 +310,22 @@ static void
 send_frame(struct probe *probe, enum wisp_opcode opcode, bool fin, const void *head, size_t head_size, const void *p,
 	size_t n)
 {
+	const size_t header_size = wisp_frame_header_size(head_size + n, true);
 	uint8_t key[WISP_MASK_SIZE] = {0};
-	uint8_t *frame = malloc(WISP_FRAME_HEADER_MAX + head_size + n);
-	uint8_t *start;
+	uint8_t *frame = reserve(probe, header_size + head_size + n);
 
-	if (frame == NULL) {
-		log_error("out of memory");
+	if (frame == NULL)
 		return;
-	}
 	RAND_bytes(key, sizeof key);
 	if (head_size > 0)
-		memcpy(frame + WISP_FRAME_HEADER_MAX, head, head_size);
+		memcpy(frame + header_size, head, head_size);
 	if (n > 0)
-		memcpy(frame + WISP_FRAME_HEADER_MAX + head_size, p, n);
-	start = wisp_frame_encode(frame + WISP_FRAME_HEADER_MAX, head_size + n, opcode, key);
+		memcpy(frame + header_size + head_size, p, n);
+	wisp_frame_encode(frame + header_size, head_size + n, opcode, key);
 	if (!fin)
-		start[0] &= 0x7f;
-	probe_send_bytes(probe, start, (size_t)(frame + WISP_FRAME_HEADER_MAX + head_size + n - start));
-	free(frame);
+		frame[0] &= 0x7f;
+	outbox_added(&probe->out, header_size + head_size + n);
+	flush(probe);
 }
 
 void
@@ -330,10 +358,23 @@ probe_send_close(struct probe *probe, uint32_t stream, uint8_t reason)
 	probe_send_packet(probe, WISP_CLOSE, stream, &reason, 1);
 }
 
+void
+probe_hold(struct probe *probe)
+{
+	probe->holds = true;
+}
+
+void
+probe_release(struct probe *probe)
+{
+	probe->holds = false;
+	flush(probe);
+}
+
 bool
 probe_is_flushed(const struct probe *probe)
 {
-	return evbuffer_get_length(probe->out) == 0 &&
+	return outbox_size(&probe->out) == 0 &&
 	       (probe->connection.wsi == NULL || !lws_partial_buffered(probe->connection.wsi));
 }
 
@@ -376,11 +417,8 @@ gather(struct probe *probe, const struct wisp_frame_piece *piece)
 
 /* A whole binary message. */
 static void
-read_packet(const struct probe *probe, struct probe_event *event)
+read_packet(const uint8_t *p, size_t n, struct probe_event *event)
 {
-	const uint8_t *p = probe->message;
-	const size_t n = probe->message_size;
-
 	event->kind = PROBE_PACKET;
 	event->size = n;
 	event->payload = p;
@@ -396,26 +434,41 @@ read_packet(const struct probe *probe, struct probe_event *event)
 		event->reason = event->payload[0];
 }
 
+/* A message, or a piece of one. Returns whether it is complete. */
+static bool
+take_message(struct probe *probe, const struct wisp_frame_piece *piece, struct probe_event *event)
+{
+	const bool whole = piece->first && piece->last;
+	const uint8_t *p = piece->data;
+	size_t n = piece->size;
+
+	if (!whole) {
+		if (!gather(probe, piece)) {
+			end(probe, true, "a message is longer than 4 MiB");
+			return false;
+		}
+		p = probe->message;
+		n = probe->message_size;
+	}
+	if (!piece->last)
+		return false;
+	if (piece->opcode == WISP_OPCODE_BINARY) {
+		read_packet(p, n, event);
+		return true;
+	}
+	event->kind = PROBE_TEXT;
+	event->payload = p;
+	event->size = n;
+	return true;
+}
+
 /* A frame, or a piece of one. Returns whether it makes an event. */
 static bool
 take_piece(struct probe *probe, const struct wisp_frame_piece *piece, struct probe_event *event)
 {
 	switch (piece->kind) {
 	case WISP_FRAME_MESSAGE:
-		if (!gather(probe, piece)) {
-			end(probe, true, "a message is longer than 4 MiB");
-			return false;
-		}
-		if (!piece->last)
-			return false;
-		if (piece->opcode == WISP_OPCODE_BINARY) {
-			read_packet(probe, event);
-		} else {
-			event->kind = PROBE_TEXT;
-			event->payload = probe->message;
-			event->size = probe->message_size;
-		}
-		return true;
+		return take_message(probe, piece, event);
 	case WISP_FRAME_PING:
 		send_frame(probe, WISP_OPCODE_PONG, true, piece->data, piece->size, NULL, 0);
 		event->kind = PROBE_PING;
@@ -464,32 +517,66 @@ read_more(struct probe *probe)
 	return connection_read(&probe->connection) && probe->received_size > probe->taken;
 }
 
+/* A moment, or the end of the check's time, if it has one that comes before. */
+static uint64_t
+earlier(uint64_t ms, uint64_t deadline_ms)
+{
+	return deadline_ms != 0 && deadline_ms < ms ? deadline_ms : ms;
+}
+
+/* Whoever waits for the end of what a server sends would wait for ever when that sends pings without end. */
+static bool
+is_out_of_time(const struct probe *probe)
+{
+	return probe->checker->deadline_ms != 0 && clock_now_ms() >= probe->checker->deadline_ms;
+}
+
+/* The next event among what there is already. Returns false when there is none. */
+static bool
+look(struct probe *probe, struct probe_event *event)
+{
+	int reads = 0;
+
+	memset(event, 0, sizeof *event);
+	do {
+		if (decode(probe, event))
+			return true;
+		flush(probe);
+		probe->unread = reads++ == READS_PER_LOOK;
+	} while (!probe->unread && read_more(probe));
+	if (probe_is_open(probe) && probe->failure.kind != FAILURE_NONE)
+		end(probe, false, probe->failure.reason);
+	if (probe_is_open(probe)) {
+		event->kind = PROBE_SILENCE;
+		return false;
+	}
+	if (!probe->over)
+		end(probe, false, "the server closed the connection");
+	event->kind = probe->wrong ? PROBE_WRONG : PROBE_END;
+	event->text = probe->over_text;
+	return true;
+}
+
 void
 probe_next_within(struct probe *probe, struct probe_event *event, uint64_t ms)
 {
-	const uint64_t deadline_ms = clock_now_ms() + ms;
+	const uint64_t deadline_ms = earlier(clock_now_ms() + ms, probe->checker->deadline_ms);
 
-	for (;;) {
-		memset(event, 0, sizeof *event);
-		flush(probe);
-		if (decode(probe, event))
-			return;
-		if (read_more(probe))
-			continue;
-		if (probe_is_open(probe) && probe->failure.kind != FAILURE_NONE)
-			end(probe, false, probe->failure.reason);
-		if (!probe_is_open(probe)) {
-			if (!probe->over)
-				end(probe, false, "the server closed the connection");
-			event->kind = probe->wrong ? PROBE_WRONG : PROBE_END;
-			event->text = probe->over_text;
-			return;
-		}
-		event->kind = PROBE_SILENCE;
-		if (clock_now_ms() >= deadline_ms)
-			return;
-		turn(probe, deadline_ms);
-	}
+	memset(event, 0, sizeof *event);
+	event->kind = PROBE_SILENCE;
+	while (!is_out_of_time(probe) && !look(probe, event) && clock_now_ms() < deadline_ms)
+		turn(probe, probe->unread ? 0 : deadline_ms);
+}
+
+void
+probe_next_turn(struct probe *probe, struct probe_event *event, uint64_t ms)
+{
+	memset(event, 0, sizeof *event);
+	event->kind = PROBE_SILENCE;
+	if (is_out_of_time(probe) || look(probe, event))
+		return;
+	turn(probe, probe->unread || ms == 0 ? 0 : clock_now_ms() + ms);
+	look(probe, event);
 }
 
 void
@@ -501,7 +588,7 @@ probe_next(struct probe *probe, struct probe_event *event)
 void
 probe_idle(struct probe *probe, uint64_t ms)
 {
-	const uint64_t deadline_ms = clock_now_ms() + ms;
+	const uint64_t deadline_ms = earlier(clock_now_ms() + ms, probe->checker->deadline_ms);
 
 	do {
 		flush(probe);
@@ -533,6 +620,7 @@ as_packet(struct probe_event *event, struct wisp_packet *packet)
 bool
 probe_greet(struct probe *probe)
 {
+	const uint64_t deadline_ms = clock_now_ms() + probe->checker->timeout_ms;
 	struct wisp_handshake *handshake = &probe->handshake;
 	uint8_t answer[WISP_HANDSHAKE_PACKET_MAX];
 
@@ -541,7 +629,7 @@ probe_greet(struct probe *probe)
 		struct wisp_packet packet;
 
 		probe_next(probe, &event);
-		if (event.kind == PROBE_PING || event.kind == PROBE_PONG)
+		if ((event.kind == PROBE_PING || event.kind == PROBE_PONG) && clock_now_ms() < deadline_ms)
 			continue;
 		if (!as_packet(&event, &packet)) {
 			failure_clear(&probe->failure);
@@ -572,6 +660,10 @@ probe_begin(struct checker *checker, struct verdict *verdict)
 {
 	const struct probe_opening opening = {.offers_v2 = checker->version == 2};
 
+	if (checker->kept_out != NULL) {
+		verdict_skip(verdict, "%s", checker->kept_out);
+		return false;
+	}
 	if (probe_open(checker->probe, &opening) && probe_greet(checker->probe))
 		return true;
 	verdict_fail(verdict, "no connection: %s", probe_failure(checker->probe));
@@ -656,14 +748,19 @@ probe_new(struct checker *checker)
 	route_init(&probe->route, options->servers, 1, 0, &options->proxies);
 	headers_host(&options->headers, probe->host_header);
 	probe->resolver = resolver_new(checker->base);
-	probe->out = evbuffer_new();
-	probe->received = malloc(WIRE_BUFFER_SIZE);
 	good = connection_init(&probe->connection, checker->base, &options->tls, &callbacks, probe, &probe->failure);
-	if (!good || probe->resolver == NULL || probe->out == NULL || probe->received == NULL) {
+	if (!good || probe->resolver == NULL) {
 		probe_free(probe);
 		return NULL;
 	}
 	return probe;
+}
+
+void
+probe_aim(struct probe *probe, const struct url *server)
+{
+	probe_close(probe);
+	route_init(&probe->route, server, 1, 0, &probe->checker->options->proxies);
 }
 
 void
@@ -674,9 +771,7 @@ probe_free(struct probe *probe)
 	evtimer_del(&probe->tick_timer);
 	connection_free(&probe->connection);
 	resolver_free(probe->resolver);
-	if (probe->out != NULL)
-		evbuffer_free(probe->out);
-	free(probe->received);
+	outbox_free(&probe->out);
 	free(probe->message);
 	free(probe);
 }

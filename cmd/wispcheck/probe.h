@@ -27,6 +27,12 @@
 struct probe *probe_new(struct checker *checker);
 void probe_free(struct probe *probe);
 
+/*
+ * End the connection, and let the next ones be to this server, which must stay: at first it is the first of the
+ * options'.
+ */
+void probe_aim(struct probe *probe, const struct url *server);
+
 /* How to open a WebSocket. */
 struct probe_opening {
 	bool offers_v2;   /* with "Sec-WebSocket-Protocol: wisp-v2" */
@@ -45,6 +51,9 @@ const char *probe_failure(const struct probe *probe);
 /* The HTTP status of the last answer; 0 when there was none. */
 unsigned probe_status(const struct probe *probe);
 
+/* Whether the server has named the subprotocol that it was offered. */
+bool probe_chose_subprotocol(const struct probe *probe);
+
 /*
  * Shake hands in the version that was offered, with the credentials and options that were given, and keep what was
  * agreed in probe_handshake(). Returns false when that fails: probe_failure() says why.
@@ -52,7 +61,10 @@ unsigned probe_status(const struct probe *probe);
 bool probe_greet(struct probe *probe);
 const struct wisp_handshake *probe_handshake(const struct probe *probe);
 
-/* Open and greet in the server's best version: what most checks begin with. Fails the verdict when it cannot be. */
+/*
+ * Open and greet in the server's best version: what most checks begin with. Fails the verdict when it cannot be, and
+ * skips the check when the server is known not to let us in.
+ */
 bool probe_begin(struct checker *checker, struct verdict *verdict);
 
 /* End the connection at once. */
@@ -72,6 +84,10 @@ void probe_send_packet(struct probe *probe, uint8_t type, uint32_t stream, const
 void probe_send_connect(
 	struct probe *probe, uint32_t stream, enum wisp_stream_type type, const char *host, uint16_t port);
 void probe_send_close(struct probe *probe, uint32_t stream, uint8_t reason);
+
+/* Let what is sent wait, so that it leaves together: until it is released, or a connection is opened. */
+void probe_hold(struct probe *probe);
+void probe_release(struct probe *probe);
 
 /* Whether everything has left. */
 bool probe_is_flushed(const struct probe *probe);
@@ -105,6 +121,12 @@ struct probe_event {
 /* The next event, within the checker's time-out or, for the second, within so many milliseconds. */
 void probe_next(struct probe *probe, struct probe_event *event);
 void probe_next_within(struct probe *probe, struct probe_event *event, uint64_t ms);
+
+/*
+ * The same for those who have more to send meanwhile: it waits until something happens, and that may as well be that
+ * what waited has left. Then, and when nothing happens in time, it is PROBE_SILENCE. 0 ms is for not waiting at all.
+ */
+void probe_next_turn(struct probe *probe, struct probe_event *event, uint64_t ms);
 
 /* Let the targets and the sockets work for so long, without taking anything from the server. */
 void probe_idle(struct probe *probe, uint64_t ms);

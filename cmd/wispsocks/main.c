@@ -9,12 +9,12 @@
 
 #include "bridge.h"
 #include "completion.h"
-#include "header.h"
 #include "log.h"
 #include "notify.h"
 #include "options.h"
 #include "reload.h"
 #include "stop.h"
+#include "usage.h"
 #include "wire.h"
 
 /* Descriptors that are not for clients: the tunnel, listeners, libevent, libwebsockets, the resolver. */
@@ -100,45 +100,21 @@ static const struct option_spec option_table[] = {
 	{0},
 };
 
-static const char *
-check_value(const struct option_spec *option, const char *text)
-{
-	struct url url;
-
-	if (strcmp(option->name, "user") == 0)
-		return strlen(text) > WISP_USER_MAX ? "it is too long" : NULL;
-	return strcmp(option->name, "server") == 0 ? url_parse(text, &url) : NULL;
-}
-
 static const struct program program = {
 	.name = "wispsocks",
 	.synopsis = "[options] [URL]",
 	.purpose = "Lets programs that speak SOCKS5 reach the network through a Wisp server.",
 	.operands = "URL is the server's: ws://host[:port]/path/ or wss://host[:port]/path/; --server names more",
 	.operand_option = "server",
+	.operand_max = 1,
 	.options = option_table,
-	.check = check_value,
+	.check = usage_check_value,
 };
 
 static void
 stop(void *arg)
 {
 	event_base_loopbreak(arg);
-}
-
-/* What is wrong with a header is said without its value, which may be a secret. */
-static bool
-check_headers(const struct option_list *headers)
-{
-	const char *line, *wrong = headers_check(headers, &line);
-
-	if (wrong == NULL)
-		return true;
-	if (strchr(line, ':') == NULL)
-		options_complain(&program, "--header: %s", wrong);
-	else
-		options_complain(&program, "--header '%.*s': %s", (int)strcspn(line, ":"), line, wrong);
-	return false;
 }
 
 static void
@@ -154,65 +130,24 @@ on_report_signal(evutil_socket_t number, short what, void *arg)
 	bridge_report(arg);
 }
 
-/* A user name and a password belong together. */
-static bool
-check_credentials(struct credentials_options *options)
-{
-	options->password = getenv("WISPSOCKS_PASSWORD");
-	if (options->user == NULL && options->password_file != NULL) {
-		options_complain(&program, "--password-file: whose password it is has to be said with --user");
-		return false;
-	}
-	if (options->user == NULL)
-		return true;
-	if (options->password == NULL && options->password_file == NULL) {
-		options_complain(&program, "--user: the password is missing; give --password-file FILE, or the "
-					   "environment variable WISPSOCKS_PASSWORD");
-		return false;
-	}
-	return true;
-}
-
 /* Make the settings complete. Returns false when they make no sense: said. */
 static bool
 check(struct settings *settings)
 {
 	static const enum wisp_versions versions[] = {WISP_VERSION_AUTO, WISP_VERSION_1, WISP_VERSION_2};
 	const size_t descriptors = raise_descriptor_limit();
-
-	struct tunnel_options *tunnel = &settings->bridge.tunnel;
-	const char *wrong;
+	const struct usage usage = {&settings->servers, settings->proxy, "WISPSOCKS_PASSWORD"};
 
 	log_set_level(LOG_LEVEL_INFO + settings->verbosity);
-	for (size_t i = 0; i < settings->servers.count; i++)
-		url_parse(settings->servers.items[i], &tunnel->servers[tunnel->server_count++]);
-	if (tunnel->server_count == 0) {
-		options_complain(&program, "the server's URL is missing");
-		return false;
-	}
-	wrong = proxy_settings_init(&tunnel->proxies, settings->proxy);
-	if (wrong != NULL) {
-		options_complain(&program, "--proxy: %s", wrong);
-		return false;
-	}
-	if (settings->bridge.tunnel.tls.cert_key != NULL && settings->bridge.tunnel.tls.cert == NULL) {
-		options_complain(&program, "--cert-key is the key of a certificate: give --cert too");
-		return false;
-	}
-	if (!check_headers(&settings->bridge.tunnel.headers))
+	if (!usage_complete(&program, &usage, &settings->bridge.tunnel))
 		return false;
 	settings->bridge.tunnel.versions = versions[settings->versions];
 	settings->bridge.tunnel.udp = !settings->no_udp;
-	if (!check_credentials(&settings->bridge.tunnel.credentials))
-		return false;
 	if (settings->bridge.max_clients + OWN_DESCRIPTORS > descriptors) {
 		settings->bridge.max_clients = descriptors > 2 * OWN_DESCRIPTORS ? descriptors - OWN_DESCRIPTORS : 1;
 		log_warning("only %zu programs at once: the limit of open files (ulimit -n) is %zu",
 			settings->bridge.max_clients, descriptors);
 	}
-	for (size_t i = 0; i < settings->bridge.tunnel.server_count && settings->bridge.tunnel.tls.insecure; i++)
-		log_warning("--insecure: whoever answers at %s is taken for the server",
-			settings->bridge.tunnel.servers[i].authority);
 	return true;
 }
 
@@ -286,9 +221,7 @@ main(int argc, char **argv)
 	fill_standard_descriptors();
 	if (!check(&settings))
 		return OPTIONS_WRONG;
-	/* libwebsockets would use these its own way. */
-	unsetenv("http_proxy");
-	unsetenv("socks_proxy");
+	usage_hide_proxies();
 	wire_init_log();
 	if (!endpoints_find(&settings.bridge.endpoints, &settings.listen, "127.0.0.1:1080"))
 		return EXIT_FAILURE;
