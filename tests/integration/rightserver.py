@@ -24,6 +24,8 @@ from procs import GUARD
 MESSAGE_MAX = 1 << 24
 CHUNK = 1 << 16
 
+OPCODES = (frames.CONTINUATION, frames.TEXT, frames.BINARY, frames.CLOSE, frames.PING, frames.PONG)
+
 
 class Gone(Exception):
     """The client has gone, or has been told to."""
@@ -163,7 +165,10 @@ class DatagramStream(Stream):
                     while (data := await self.waiting.get()) is not None:
                         self.send_datagram(sock, data)
                 finally:
+                    # The loop has to forget the socket before the next one gets its number.
                     download.cancel()
+                    await asyncio.wait([download])
+                    asyncio.get_running_loop().remove_reader(sock)
         except OSError as error:
             self.end(self.reason_for(error))
 
@@ -276,7 +281,7 @@ class Connection:
             (size,) = struct.unpack("!H", await read(2))
         elif size == 127:
             (size,) = struct.unpack("!Q", await read(8))
-        if not second & 0x80 or first & 0x70 or size > MESSAGE_MAX:
+        if not second & 0x80 or first & 0x70 or size > MESSAGE_MAX or first & 0xf not in OPCODES:
             raise Broken
         key = await read(4)
         return Frame(first & 0x0f, frames.mask(await read(size), key) if size else b"",
@@ -307,8 +312,6 @@ class Connection:
         elif frame.opcode == frames.CLOSE:
             self.write(frames.close_frame(frame.close_code or 1000))
             raise Gone
-        elif frame.opcode != frames.PONG:
-            raise Broken
 
     # the handshake
 
