@@ -14,6 +14,9 @@
 
 #define SETTINGS "/etc/resolv.conf"
 #define HOSTS "/etc/hosts"
+/* A name, without a final dot, and each part of it. */
+#define NAME_MAX_SIZE 253
+#define LABEL_MAX_SIZE 63
 
 struct resolver {
 	struct event_base *base;
@@ -153,6 +156,26 @@ is_numeric(const char *host)
 	return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
 }
 
+/* Whether a name fits into a query (RFC 1035 section 3.1). evdns never answers for some of those that do not. */
+static bool
+is_dns_name(const char *host)
+{
+	size_t size = strlen(host);
+
+	if (size > 0 && host[size - 1] == '.')
+		size--;
+	if (size == 0 || size > NAME_MAX_SIZE)
+		return false;
+	for (const char *label = host; label < host + size;) {
+		const size_t label_size = strcspn(label, ".");
+
+		if (label_size == 0 || label_size > LABEL_MAX_SIZE)
+			return false;
+		label += label_size + 1;
+	}
+	return true;
+}
+
 struct resolver_query *
 resolver_lookup(struct resolver *resolver, const char *host, uint16_t port, resolver_callback *callback, void *arg)
 {
@@ -175,6 +198,11 @@ resolver_lookup(struct resolver *resolver, const char *host, uint16_t port, reso
 		return NULL;
 	}
 	resolver->query_count++;
+	if (!is_dns_name(host)) {
+		query->error = EVUTIL_EAI_NONAME;
+		event_active(query->deliver, 0, 0);
+		return query;
+	}
 	snprintf(service, sizeof service, "%u", port);
 	request = evdns_getaddrinfo(resolver->dns, host, service, &hints, on_answer, query);
 	if (request != NULL)

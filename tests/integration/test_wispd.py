@@ -7,6 +7,7 @@ import signal
 import socket
 import ssl
 import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Callable, Iterator
@@ -220,6 +221,18 @@ def test_refused_port(client: WispClient) -> None:
 def test_name_that_does_not_resolve(client: WispClient) -> None:
     connect = packets.connect(STREAM, "no-such-host.invalid", 80)
     assert close_reason(client, connect) == packets.UNREACHABLE
+
+
+@pytest.mark.parametrize("host", [
+    pytest.param("w" * 64 + ".invalid", id="long label"),
+    pytest.param(("w" * 63 + ".") * 3 + "w" * 54 + ".invalid", id="long name"),
+    pytest.param("empty..invalid", id="empty label"),
+    pytest.param(".invalid", id="leading dot"),
+])
+def test_name_that_no_query_carries(client: WispClient, host: str) -> None:
+    asked = time.monotonic()
+    assert close_reason(client, packets.connect(STREAM, host, 80)) == packets.UNREACHABLE
+    assert time.monotonic() - asked < 5, "it was waited for"
 
 
 @pytest.mark.parametrize("connect", [
