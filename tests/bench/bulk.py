@@ -67,8 +67,13 @@ def plain(options) -> Iterator[Result]:
     with rig(options.build) as r:
         origin = r.origin()
         ways = bridge(r, origin, False), bridge(r, origin, True)
+        bare = r.spawn_listening("relay", r.program("load"), "relay", origin.port)
+        relay = Way("bare", f"direct:{bare.port}", bare, bare)
         for direction in "down", "up":
             m = compare(r, ways, direction, 1, count, options.rounds)
+            floor = compare(r, (ways[0], relay), direction, 1, count, options.rounds)
             yield Result(3, f"plain ws {direction}", m["price"], "× its wss", 0.5, raw=m,
                          shown=f"{m['ws']['price']:.2f} of {m['wss']['price']:.2f} CPU-s/GB; {m['ws']['rate']:.0f} MB/s;"
                                f" server {m['ws']['server']:.2f}")
+            yield Result(3, f"plain ws {direction}", floor["price"], "× a relay", raw=floor,
+                         shown=f"{floor['ws']['price']:.2f} of {floor['bare']['price']:.2f} CPU-s/GB, which only passes on")

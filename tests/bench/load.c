@@ -3,6 +3,8 @@
  *
  *     load origin                       serve; prints the port. What it does for a connection, its first 9 bytes say:
  *                                       a letter, and a count of bytes (little endian).
+ *     load relay TO_PORT                one connection at a time is passed on to a port, and nothing done to its bytes;
+ *                                       prints the port
  *     load KIND VIA [OPTION=VALUE ...]  open connections, and print the seconds that they took all together
  *
  * KIND  down    the origin sends `bytes` to each connection
@@ -29,6 +31,7 @@
 #include <event2/listener.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -75,7 +78,7 @@ static uint64_t echoed_bytes;
 static void begin(void);
 static void on_event(evutil_socket_t fd, short what, void *arg);
 
-static void
+_Noreturn static void
 die(const char *what)
 {
 	fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
@@ -341,6 +344,50 @@ on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *
 	add_connection(fd, PHASE_HEAD);
 }
 
+/* Pass on what there is, 64 KiB at the most. Returns false at the end. */
+static bool
+pass_on(int from, int to)
+{
+	static uint8_t buffer[64 * 1024];
+	const ssize_t n = recv(from, buffer, sizeof buffer, 0);
+
+	return n > 0 && send(to, buffer, (size_t)n, MSG_NOSIGNAL) == n;
+}
+
+/* The least that a relay can do: what it costs is the kernel's price of a relay. */
+_Noreturn static void
+relay(uint16_t port)
+{
+	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof sin;
+	const int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+
+	if (listener < 0 || bind(listener, (struct sockaddr *)&sin, size) != 0 || listen(listener, 16) != 0 ||
+		getsockname(listener, (struct sockaddr *)&sin, &size) != 0)
+		die("listen");
+	printf("listening on 127.0.0.1:%u\n", ntohs(sin.sin_port));
+	fflush(stdout);
+	sin.sin_port = htons(port);
+	for (;;) {
+		const int near = accept(listener, NULL, NULL), far = socket(AF_INET, SOCK_STREAM, 0);
+		struct pollfd ends[] = {{.fd = near, .events = POLLIN}, {.fd = far, .events = POLLIN}};
+		bool open = true;
+
+		if (near < 0 || far < 0 || connect(far, (struct sockaddr *)&sin, sizeof sin) != 0)
+			die("connect");
+		setsockopt(near, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+		setsockopt(far, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+		while (open && poll(ends, 2, -1) > 0) {
+			if (ends[0].revents != 0)
+				open = pass_on(near, far);
+			if (open && ends[1].revents != 0)
+				open = pass_on(far, near);
+		}
+		close(near);
+		close(far);
+	}
+}
+
 static int
 serve(void)
 {
@@ -434,6 +481,8 @@ main(int argc, char **argv)
 		die("libevent");
 	if (argc == 2 && strcmp(argv[1], "origin") == 0)
 		return serve();
+	if (argc == 3 && strcmp(argv[1], "relay") == 0)
+		relay((uint16_t)atoi(argv[2]));
 	load.kind = good ? argv[1] : "";
 	good = argc >= 3 && (strncmp(argv[2], "socks:", 6) == 0 || strncmp(argv[2], "direct:", 7) == 0);
 	if (good) {
@@ -443,8 +492,8 @@ main(int argc, char **argv)
 	for (int i = 3; good && i < argc; i++)
 		good = parse_option(argv[i]);
 	if (!good || load.write == 0 || load.write > sizeof zeros) {
-		fprintf(stderr,
-			"Usage: load origin | load down|up|ask|echo|count socks:PORT|direct:PORT [OPTION=VALUE ...]\n");
+		fprintf(stderr, "Usage: load origin | load relay TO_PORT | load down|up|ask|echo|count "
+				"socks:PORT|direct:PORT [OPTION=VALUE ...]\n");
 		return 2;
 	}
 	return strcmp(load.kind, "count") == 0 ? print_count() : run();
