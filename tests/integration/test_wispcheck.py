@@ -32,7 +32,7 @@ def hurt(start: Start, misdeed: Misdeed) -> wispcheck.Run:
     server = start(Service(misdeed))
     before = time.monotonic()
     run = wispcheck.check(f"ws://127.0.0.1:{server.port}/", "--timeout", str(SHORT / 2),
-                          "--only", "errors/short-packets")
+                          "--only", "errors/short-packet")
     assert time.monotonic() - before < 30
     assert "\x1b" not in run.errors + "".join(run.came.values())
     return run
