@@ -64,12 +64,13 @@ foreign=$(grep -v '^wisp_' <<<"$symbols" || true)
 
 echo "Programs:"
 "$root/bin/wispsocks" --version
+"$root/bin/wispcheck" --version
 "$root/sbin/wispd" --version
 
 echo "What stands beside them:"
-for file in share/man/man1/wispsocks.1 share/man/man8/wispd.8 share/man/man5/wispsocks.conf.5 \
-	share/bash-completion/completions/wisp{socks,d} share/zsh/site-functions/_wisp{socks,d} \
-	share/fish/vendor_completions.d/wisp{socks,d}.fish; do
+for file in share/man/man1/wisp{socks,check}.1 share/man/man8/wispd.8 share/man/man5/wispsocks.conf.5 \
+	share/bash-completion/completions/wisp{socks,d,check} share/zsh/site-functions/_wisp{socks,d,check} \
+	share/fish/vendor_completions.d/wisp{socks,d,check}.fish; do
 	[ -s "$root/$file" ] || fail "$file is missing, or empty"
 	echo "$file"
 done

@@ -53,7 +53,7 @@ def check_failure(named: str, program: str, *args: str | Path) -> str:
     return error
 
 
-@pytest.mark.parametrize("program", ["wispsocks", "wispd"])
+@pytest.mark.parametrize("program", ["wispsocks", "wispd", "wispcheck"])
 def test_help(program: str) -> None:
     """What is in it is test_manual's."""
     result = run(program, "--help")
@@ -74,7 +74,8 @@ def test_output_that_cannot_be_written(option: list[str]) -> None:
 
 
 @pytest.mark.parametrize("program, libraries", [("wispsocks", ["libevent", "libwebsockets"]),
-                                                ("wispd", ["libevent", "libwebsockets"])])
+                                                ("wispd", ["libevent", "libwebsockets"]),
+                                                ("wispcheck", ["libevent", "libwebsockets"])])
 def test_version(program: str, libraries: list[str]) -> None:
     """The program's version, and those of the libraries it runs on."""
     result = run(program, "--version")

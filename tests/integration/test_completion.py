@@ -14,7 +14,7 @@ from shells import complete_bash, complete_fish, complete_zsh, script
 Complete = Callable[[str, str, Path], list[str]]
 each_shell = pytest.mark.parametrize("complete", [complete_bash, complete_fish],
                                      ids=["bash", "fish"])
-PROGRAMS = ["wispsocks", "wispd"]
+PROGRAMS = ["wispsocks", "wispd", "wispcheck"]
 
 
 @pytest.fixture

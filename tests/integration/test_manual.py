@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 import pytest
 
+import checks_manual
 from procs import REPOSITORY
 from shells import complete_bash, complete_fish, script
 from test_cli import run
 
-PAGES = {"wispsocks": "wispsocks.1", "wispd": "wispd.8"}
+PAGES = {"wispsocks": "wispsocks.1", "wispd": "wispd.8", "wispcheck": "wispcheck.1"}
 CONFIG_PAGE = "wispsocks.conf.5"
 each_program = pytest.mark.parametrize("program", PAGES)
 
@@ -153,3 +154,11 @@ def test_configuration_page_has_a_section_for_each_program() -> None:
 @pytest.mark.parametrize("name", [*PAGES.values(), CONFIG_PAGE])
 def test_examples(name: str) -> None:
     assert ".Sh EXAMPLES" in page(name)
+
+
+def test_checks() -> None:
+    """The manual page has each check, with what --list says of it."""
+    expected = checks_manual.section()
+    assert checks_manual.marked(page(PAGES["wispcheck"]))[0] == expected, (
+        "run tests/integration/checks_manual.py")
+    assert ".It Cm streams/" in expected
