@@ -9,6 +9,8 @@
 #include "target.h"
 
 #define STREAM 7
+/* The payload that comes in several frames. */
+#define PIECES_SIZE 17
 #define BIG_SIZE ((size_t)1 << 20)
 
 void
@@ -35,8 +37,9 @@ make_packet(const struct checker *checker, uint8_t packet[64])
 	if (!checker->reaches_targets)
 		return wisp_packet_connect(packet, STREAM, &nowhere);
 	n = wisp_packet_header(packet, WISP_DATA, STREAM);
-	memcpy(packet + n, "in several pieces", 17);
-	return n + 17;
+	for (size_t i = 0; i < PIECES_SIZE; i++)
+		packet[n + i] = TARGET_BYTE(i);
+	return n + PIECES_SIZE;
 }
 
 /* Take as many bytes of an echo. Returns how many were right; `event` is what came last. */

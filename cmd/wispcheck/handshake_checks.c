@@ -142,7 +142,8 @@ judge_refusal(struct checker *checker, struct verdict *verdict, const struct pro
 	uint16_t status;
 
 	if (reply_is_packet(event, WISP_CONTINUE, WISP_CONNECTION)) {
-		verdict_warn(verdict, "%s was accepted", what);
+		if (verdict->outcome == OUTCOME_PASS) /* the first is the one to tell */
+			verdict_warn(verdict, "%s was accepted", what);
 	} else if (reply_is_packet(event, WISP_CLOSE, WISP_CONNECTION)) {
 		if (event->reason != WISP_REASON_INCOMPATIBLE && event->reason < WISP_REASON_BAD_PASSWORD)
 			verdict_note(verdict, "%s was answered with %s", what, probe_describe(event));
@@ -285,7 +286,7 @@ check_path(struct checker *checker, struct verdict *verdict)
 		verdict_note(verdict, "another path is refused (HTTP %u)", probe_status(checker->probe));
 	snprintf(path, sizeof path, "%.*swispcheck-nowhere", (int)strcspn(base, "?"), base);
 	if (speaks_wisp(checker, path))
-		verdict_warn(verdict, "it speaks Wisp on a path without a final \"/\" too, which is a wsproxy's");
+		verdict_note(verdict, "it takes any path, even without a final \"/\", which is a wsproxy's");
 	reply_expect_service(checker, verdict, "a request for another path");
 }
 
@@ -342,6 +343,6 @@ const struct check handshake_checks[] = {
 	{"handshake/early-connect", "Wisp v2: Handshake Steps", "no stream is opened before the client's INFO",
 		NEEDS_V2, check_early_connect},
 	{"handshake/path", "Wisp: Choosing a Websocket URL",
-		"other paths are refused or served, and those without a final \"/\" are not Wisp", 0, check_path},
+		"a request for another path, with and without a final \"/\", does no harm", 0, check_path},
 	{0},
 };

@@ -184,7 +184,8 @@ await_confirmation(struct checker *checker, struct verdict *verdict, uint32_t st
 		probe_next(checker->probe, &event);
 		if (reply_is_packet(&event, WISP_CONTINUE, stream))
 			return;
-	} while (event.kind == PROBE_PING && clock_now_ms() < deadline_ms);
+	} while (!reply_is_end(&event) && event.kind != PROBE_SILENCE && !reply_is_packet(&event, WISP_CLOSE, stream) &&
+		 clock_now_ms() < deadline_ms);
 	verdict_fail(verdict, "%s came instead of the stream's CONTINUE", probe_describe(&event));
 }
 

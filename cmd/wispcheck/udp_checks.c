@@ -25,6 +25,7 @@
 /* That many datagrams take more than the credit of any stream, unless it is uncommonly large. */
 #define UNCOUNTED_MAX 512
 #define WINDOW 8
+#define EXCHANGE_PATIENCE 4
 
 static void
 open_stream(struct checker *checker, uint32_t stream, uint16_t port)
@@ -194,9 +195,10 @@ check_boundaries(struct checker *checker, struct verdict *verdict)
 static size_t
 exchange(struct checker *checker, struct verdict *verdict, size_t count)
 {
+	const uint64_t deadline_ms = clock_now_ms() + EXCHANGE_PATIENCE * checker->timeout_ms;
 	size_t sent = 0, come = 0, idle = 0;
 
-	while (come < count && idle < TRIES && verdict->outcome != OUTCOME_FAIL) {
+	while (come < count && idle < TRIES && verdict->outcome != OUTCOME_FAIL && clock_now_ms() < deadline_ms) {
 		struct probe_event event;
 
 		for (; sent < count && sent < come + WINDOW * (1 + idle); sent++)
@@ -204,11 +206,10 @@ exchange(struct checker *checker, struct verdict *verdict, size_t count)
 		probe_next_within(checker->probe, &event, checker->timeout_ms / TRIES);
 		if (reply_is_packet(&event, WISP_DATA, STREAM)) {
 			come++;
-		} else if (reply_is_packet(&event, WISP_CONTINUE, STREAM)) {
-			verdict_fail(verdict, "%s came after %zu datagrams", probe_describe(&event), sent);
 		} else if (event.kind == PROBE_SILENCE) {
 			idle++;
-		} else if (event.kind != PROBE_PING && event.kind != PROBE_TEXT) {
+		} else if (reply_is_packet(&event, WISP_CONTINUE, STREAM) || reply_is_end(&event) ||
+			   reply_is_packet(&event, WISP_CLOSE, STREAM)) {
 			verdict_fail(verdict, "%s came after %zu datagrams", probe_describe(&event), sent);
 		}
 	}
