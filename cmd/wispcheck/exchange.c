@@ -188,6 +188,8 @@ send_packet(struct exchange *exchange, struct exchange_stream *stream)
 		store_le32(payload + 4, (uint32_t)(stream->to_receive >> 32));
 	} else {
 		pattern_fill(stream->seed, stream->sent, payload, n);
+		for (size_t i = 0; i < n && stream->kind == TARGET_SINK; i++)
+			payload[i] &= 0x7f; /* a sink answers 0xff */
 	}
 	probe_send_packet(exchange->checker->probe, WISP_DATA, stream->id, payload, n);
 	stream->sent += n;

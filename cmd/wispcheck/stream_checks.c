@@ -268,11 +268,28 @@ run_id_after_end(struct checker *checker, struct verdict *verdict)
 	}
 }
 
+/* Whether a stream whose id was used twice still is what it was. */
+static void
+goes_on(struct exchange *exchange, struct exchange_stream *stream, struct verdict *verdict)
+{
+	stream->to_send = stream->to_receive = 10000;
+	if (exchange_run(exchange))
+		return;
+	if (stream->closed)
+		verdict_note(verdict, "the stream was closed, reason 0x%02x", stream->reason);
+	else if (probe_is_open(exchange->checker->probe))
+		verdict_warn(
+			verdict, "the id went over to the second stream, and the first is lost: %s", exchange->fault);
+	else
+		verdict_warn(verdict, "all streams have to pay for it: %s", exchange->fault);
+}
+
 static void
 run_id_twice(struct checker *checker, struct verdict *verdict)
 {
 	struct exchange_stream stream = {.id = 0x1234, .to_send = 5000};
 	struct exchange exchange;
+	struct probe_event event;
 
 	if (!exchange_begin(&exchange, checker, &stream, 1, verdict))
 		return;
@@ -283,16 +300,20 @@ run_id_twice(struct checker *checker, struct verdict *verdict)
 	}
 	probe_send_connect(
 		checker->probe, stream.id, WISP_TCP, checker->targets->host, checker->targets->tcp[TARGET_TELLING]);
-	stream.to_send = stream.to_receive = 10000;
-	if (!exchange_run(&exchange)) {
-		if (stream.closed)
-			verdict_note(verdict, "the stream was closed, reason 0x%02x", stream.reason);
-		else if (probe_is_open(checker->probe))
-			verdict_warn(verdict, "the id went over to the second stream, and the first is lost: %s",
-				exchange.fault);
-		else
-			verdict_warn(verdict, "all streams have to pay for it: %s", exchange.fault);
-	}
+	/* What the server makes of that comes first, and then whether the first stream still works. */
+	do
+		probe_next_within(checker->probe, &event, QUIET_MS);
+	while (event.kind == PROBE_PING || event.kind == PROBE_PONG ||
+		(event.kind == PROBE_PACKET && event.type == WISP_CONTINUE));
+	if (event.kind == PROBE_PACKET && event.type == WISP_CLOSE && event.stream == stream.id)
+		verdict_note(verdict, "%s came", probe_describe(&event));
+	else if (event.kind == PROBE_CLOSE && event.status == WISP_WS_PROTOCOL_ERROR)
+		verdict_note(verdict, "the server ended the connection, status %u", event.status);
+	else if (event.kind != PROBE_SILENCE)
+		verdict_warn(verdict, "%s came", probe_describe(&event));
+	else
+		goes_on(&exchange, &stream, verdict);
+	exchange_works_anew(checker, verdict, "after that");
 }
 
 /* ---- stream 0 ---- */
@@ -306,8 +327,13 @@ survives(struct checker *checker, struct verdict *verdict, const char *after)
 
 	do {
 		probe_next_within(checker->probe, &event, QUIET_MS);
-		if (event.kind == PROBE_PACKET && event.stream == 0 && event.type == WISP_DATA)
+		if (event.kind != PROBE_PACKET || event.stream != 0 || event.type != WISP_DATA)
+			continue;
+		/* Only version 2 says that it is reserved. */
+		if (checker->version == 2)
 			verdict_warn(verdict, "%s, it serves a stream 0, which is reserved", after);
+		else
+			verdict_note(verdict, "%s, it serves a stream 0", after);
 	} while (event.kind != PROBE_SILENCE && probe_is_open(checker->probe) && clock_now_ms() < end_ms);
 	if (probe_is_open(checker->probe))
 		return exchange_works_still(checker, verdict, after);
