@@ -15,12 +15,16 @@
 void
 check_credentials_accepted(struct checker *checker, struct verdict *verdict)
 {
-	if (!probe_begin(checker, verdict))
-		return;
-	if (probe_handshake(checker->probe)->withheld)
+	const struct wisp_handshake *handshake = probe_handshake(checker->probe);
+	const bool opened = probe_open(checker->probe, &(struct probe_opening){.offers_v2 = true});
+	const bool accepted = opened && probe_greet(checker->probe);
+
+	if (opened && handshake->withheld)
 		verdict_skip(verdict, "they are only shown to a server that TLS has verified");
-	else if (probe_handshake(checker->probe)->credentials == WISP_CREDENTIALS_NONE)
+	else if (opened && handshake->credentials == WISP_CREDENTIALS_NONE)
 		verdict_skip(verdict, "the server does not ask for the kind that was given");
+	else if (!accepted)
+		verdict_fail(verdict, "%s", probe_failure(checker->probe));
 }
 
 /* The client's INFO has been answered; this is what came. */

@@ -7,7 +7,6 @@ its place there.
 from __future__ import annotations
 
 import asyncio
-import functools
 import struct
 from typing import Any, Callable, NamedTuple
 
@@ -15,7 +14,7 @@ import frames
 import packets
 from frames import Frame
 from packets import Packet
-from rightserver import Broken, Connection, DatagramStream, Gone, Request, RightServer, Stream
+from rightserver import CHUNK, Broken, Connection, DatagramStream, Gone, Request, RightServer, Stream
 
 
 class Fault(NamedTuple):
@@ -69,12 +68,6 @@ class NoUpgradeHeader(Connection):
 
 
 @wrong()
-class NoConnectionHeader(Connection):
-    def upgrade_headers(self, request: Request) -> list[str]:
-        return [line for line in super().upgrade_headers(request) if "Connection" not in line]
-
-
-@wrong()
 class ProtocolUnasked(Connection):
     """Selects a subprotocol for clients that have offered none."""
 
@@ -104,15 +97,6 @@ class ExtensionUnasked(Connection):
 class EveryPath(Connection):
     def refusal(self, request: Request) -> str | None:
         return super().refusal(request._replace(path="/"))
-
-
-@wrong()
-class UpgradesPlainRequests(Connection):
-    """Answers 101 to a request that is no WebSocket's."""
-
-    def refusal(self, request: Request) -> str | None:
-        request.headers.setdefault("sec-websocket-key", "AAAA")
-        return None if request.path == "/" else "404 Not Found"
 
 
 # The handshake
@@ -166,13 +150,6 @@ class InitialCreditIsShort(Connection):
             await super().greet()
         else:
             self.send(Packet(packets.CONTINUE, 0, b"\x80"))
-
-
-@wrong()
-class InitialCreditTwice(Connection):
-    async def greet(self) -> None:
-        await super().greet()
-        self.send(packets.credit(0, self.initial_credit()))
 
 
 @wrong()
@@ -286,24 +263,13 @@ class TakesBadInfo(Connection):
 class SilentAboutBadInfo(Connection):
     """Waits for a better one."""
 
-    def refuse(self, reason: int) -> None:
-        if reason != packets.INCOMPATIBLE:
-            super().refuse(reason)
-        raise asyncio.IncompleteReadError(b"", None)
-
-
-@wrong()
-class WrongReasonForBadInfo(Connection):
-    def refuse(self, reason: int) -> None:
-        super().refuse(packets.BLOCKED if reason == packets.INCOMPATIBLE else reason)
-
-
-@wrong()
-class StaysAfterRefusal(Connection):
-    """Says that the client is refused, but does not go."""
-
-    def refuse(self, reason: int) -> None:
-        self.send(packets.close(0, reason))
+    async def recv_info(self) -> None:
+        opcode, message = await self.recv_message()
+        try:
+            packets.extensions(packets.decode(message))
+        except (AssertionError, struct.error):
+            while True:
+                await self.recv_frame()
 
 
 @wrong()
@@ -358,19 +324,6 @@ class WrongReasonForMissingPassword(Connection):
 # Streams
 
 
-def once(method: Callable[..., Any]) -> Callable[..., Any]:
-    """METHOD replaces its parent's for the first call on each object alone."""
-
-    @functools.wraps(method)
-    def call(self: Any, *args: Any) -> Any:
-        if method.__name__ in self.__dict__.setdefault("_called", set()):
-            return getattr(super(type(self), self), method.__name__)(*args)
-        self._called.add(method.__name__)
-        return method(self, *args)
-
-    return call
-
-
 @wrong()
 class LosesLargeData(Stream):
     """Cuts what is longer than 65,535 bytes."""
@@ -390,7 +343,7 @@ class LosesLength126(Stream):
 @wrong()
 class FlipsBits(Stream):
     async def to_client(self, data: bytes) -> None:
-        await super().to_client(data[:-1] + bytes([data[-1] ^ 1]))
+        await super().to_client(data[:-1] + bytes([data[-1] ^ 1]) if len(data) > 100 else data)
 
 
 @wrong()
@@ -412,7 +365,7 @@ class LosesAfter10MB(Stream):
 
 @wrong()
 class DropsEarlyData(Stream):
-    """Drops DATA that comes before the destination is connected."""
+    """Keeps only one packet that comes before the destination is connected."""
 
     connected = False
 
@@ -421,8 +374,19 @@ class DropsEarlyData(Stream):
         await super().upload(writer)
 
     def received(self, data: bytes) -> None:
-        if self.connected:
+        if self.connected or not self.waiting.qsize():
             super().received(data)
+
+
+@wrong()
+class CrossesStreams(Stream):
+    """Where there are many streams, what is for one of them goes to another."""
+
+    async def to_client(self, data: bytes) -> None:
+        numbers = sorted(self.connection.streams)
+        number = numbers[0] if len(numbers) >= 4 and not self.closed else self.number
+        self.connection.send(packets.data(number, data))
+        await self.connection.drain()
 
 
 @wrong()
@@ -434,18 +398,6 @@ class ReversesEarlyData(Stream):
         for data in sorted(early, key=lambda data: data is None or -early.index(data)):
             self.waiting.put_nowait(data)
         await super().upload(writer)
-
-
-@wrong()
-class CrossesStreams(Stream):
-    """What is for a stream goes to another that is open."""
-
-    async def to_client(self, data: bytes) -> None:
-        others = [each for each in self.connection.streams.values()
-                  if each is not self and type(each) is type(self)]
-        number = others[0].number if others else self.number
-        self.connection.send(packets.data(number, data))
-        await self.connection.drain()
 
 
 class AtMost(Connection):
@@ -463,12 +415,6 @@ class AtMost100Streams(AtMost):
 @wrong()
 class AtMost5Streams(AtMost):
     most = 5
-
-
-@wrong()
-class SmallIdsOnly(Connection):
-    def objection(self, packet: Packet) -> int | None:
-        return packets.INVALID if packet.stream > 0xffff else super().objection(packet)
 
 
 @wrong()
@@ -519,35 +465,47 @@ class IdInUseReplaces(Connection):
         self.on_connect(packet)
 
 
-@wrong()
-class LosesLastBytes(Stream):
-    """Does not send the end of what came last before the destination closed."""
+class Holds(Stream):
+    """Holds back the last bytes, until more comes or nothing does for a moment."""
 
     held = b""
 
-    async def to_client(self, data: bytes) -> None:
-        data = self.held + data
-        self.held = data[-1:] if len(data) > 1000 else b""
-        await super().to_client(data[:len(data) - len(self.held)])
+    async def download(self, reader: asyncio.StreamReader) -> int:
+        reading = asyncio.create_task(reader.read(CHUNK))
+        while True:
+            await asyncio.wait([reading], timeout=0.02)
+            if not reading.done() or (data := reading.result()):
+                await self.let_go()
+            if not reading.done():
+                await asyncio.wait([reading])
+            if not (data := reading.result()):
+                return await self.finish()
+            reading = asyncio.create_task(reader.read(CHUNK))
+            self.held = data
+
+    async def let_go(self) -> None:
+        data, self.held = self.held, b""
+        if data and not self.closed:
+            await self.to_client(data)
+
+    async def finish(self) -> int:
+        raise NotImplementedError
 
 
 @wrong()
-class CloseBeforeData(Stream):
+class LosesLastBytes(Holds):
+    async def finish(self) -> int:
+        return packets.VOLUNTARY
+
+
+@wrong()
+class CloseBeforeData(Holds):
     """CLOSE overtakes the last of the data."""
 
-    async def download(self, reader: asyncio.StreamReader) -> int:
-        held = b""
-        while data := await reader.read(1 << 16):
-            if held:
-                await self.to_client(held)
-                held = b""
-            if reader.at_eof() or len(data) > 1000:
-                held = data
-            else:
-                await self.to_client(data)
-        if held and not self.closed:
+    async def finish(self) -> int:
+        if not self.closed:
             self.connection.send(packets.close(self.number, packets.VOLUNTARY))
-            await self.to_client(held)
+            await self.let_go()
             self.forget()
         return packets.VOLUNTARY
 
@@ -575,24 +533,6 @@ class KeepsDestination(Stream):
 
     async def close_destination(self, writer: asyncio.StreamWriter) -> None:
         await asyncio.get_running_loop().create_future()
-
-
-@wrong()
-class AnswersClose(Stream):
-    """Sends a CLOSE back for one of the client."""
-
-    def received_close(self) -> None:
-        self.end(packets.VOLUNTARY)
-
-
-@wrong()
-class TalksAfterClose(Stream):
-    """Goes on with DATA after the client's CLOSE."""
-
-    async def download(self, reader: asyncio.StreamReader) -> int:
-        while data := await reader.read(1 << 16):
-            await self.to_client(data)
-        return packets.VOLUNTARY
 
 
 # Credit
