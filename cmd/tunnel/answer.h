@@ -23,7 +23,7 @@ enum answer_kind {
 struct answer {
 	enum answer_kind kind;
 	unsigned status;
-	bool chose_protocol; /* OPENS: the server has named the subprotocol that was offered */
+	bool chose_protocol;                 /* OPENS: the server has named the subprotocol that was offered */
 	char location[ANSWER_LOCATION_SIZE]; /* "" when the server does not say where to */
 };
 
