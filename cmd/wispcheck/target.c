@@ -30,6 +30,7 @@
 #define COUNT_SIZE 8
 #define SINK_ASKED 0xff
 #define UDP_TARGETS 2
+#define SILENT_RECEIVE_BYTES 65536
 
 struct own_targets;
 
@@ -331,6 +332,9 @@ open_tcp(struct own_targets *own, const struct evutil_addrinfo *address, enum ta
 		own->refusing = fd; /* bound but not listening: it refuses, and nobody else can have it */
 		return true;
 	}
+	/* So that little fits into the kernel; where this fails, more does. Connections inherit it. */
+	if (kind == TARGET_SILENT)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){SILENT_RECEIVE_BYTES}, sizeof(int));
 	port->owner = own;
 	port->kind = kind;
 	port->listener = evconnlistener_new(
