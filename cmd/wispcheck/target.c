@@ -434,11 +434,15 @@ void
 targets_free(struct targets *targets)
 {
 	struct own_targets *own = (struct own_targets *)targets;
+	struct target *target;
+	struct target *next;
 
 	if (own == NULL)
 		return;
-	while (!TAILQ_EMPTY(&own->connections))
-		target_free(TAILQ_FIRST(&own->connections));
+	for (target = TAILQ_FIRST(&own->connections); target != NULL; target = next) {
+		next = TAILQ_NEXT(target, entry);
+		target_free(target);
+	}
 	for (enum target_kind kind = 0; kind < TARGET_KINDS; kind++)
 		if (own->tcp[kind].listener != NULL)
 			evconnlistener_free(own->tcp[kind].listener);
