@@ -417,7 +417,7 @@ gather(struct probe *probe, const struct wisp_frame_piece *piece)
 
 /* A whole binary message. */
 static void
-read_packet(const uint8_t *p, size_t n, struct probe_event *event)
+read_packet(uint8_t *p, size_t n, struct probe_event *event)
 {
 	event->kind = PROBE_PACKET;
 	event->size = n;
@@ -439,7 +439,7 @@ static bool
 take_message(struct probe *probe, const struct wisp_frame_piece *piece, struct probe_event *event)
 {
 	const bool whole = piece->first && piece->last;
-	const uint8_t *p = piece->data;
+	uint8_t *p = piece->data;
 	size_t n = piece->size;
 
 	if (!whole) {
@@ -600,7 +600,7 @@ probe_idle(struct probe *probe, uint64_t ms)
 
 /* Whether a packet belongs to the handshake; fills it in as wisp_handshake_receive() wants it. */
 static bool
-as_packet(struct probe_event *event, struct wisp_packet *packet)
+as_packet(const struct probe_event *event, struct wisp_packet *packet)
 {
 	if (event->kind != PROBE_PACKET || event->type == 0)
 		return false;
@@ -609,7 +609,7 @@ as_packet(struct probe_event *event, struct wisp_packet *packet)
 		.stream_id = event->stream,
 		.first = true,
 		.last = true,
-		.data = (uint8_t *)(uintptr_t)event->payload,
+		.data = event->payload,
 		.size = event->size,
 		.credit = event->credit,
 		.reason = event->reason,

@@ -107,9 +107,9 @@ enum probe_event_kind {
 
 struct probe_event {
 	enum probe_event_kind kind;
-	uint8_t type;           /* PACKET */
-	uint32_t stream;        /* PACKET */
-	const uint8_t *payload; /* PACKET: behind the header; valid until the next call */
+	uint8_t type;     /* PACKET */
+	uint32_t stream;  /* PACKET */
+	uint8_t *payload; /* PACKET: behind the header; valid until the next call */
 	size_t size;
 	bool fragmented;  /* PACKET: the message came in several frames */
 	uint32_t credit;  /* PACKET: a CONTINUE's; 0 when it is too short */
