@@ -231,6 +231,10 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	}
 	if (n < 0 && is_passing(errno))
 		return;
+	if (target->kind == TARGET_SOURCE && n == 0 && target->asked == COUNT_SIZE) {
+		event_del(&target->readable); /* only a connection that is closed both ways stops it */
+		return;
+	}
 	if (target->kind == TARGET_TELLING && n == 0)
 		own->targets.telling_ended++;
 	else if (target->kind == TARGET_TELLING)
