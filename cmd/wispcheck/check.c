@@ -3,10 +3,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* A worse word is not made good by what comes after it. */
 static void __attribute__((format(printf, 3, 0)))
 say(struct verdict *verdict, enum outcome outcome, const char *format, va_list args)
 {
-	if (verdict->outcome == OUTCOME_FAIL || (verdict->outcome == OUTCOME_WARN && outcome == OUTCOME_PASS))
+	if (verdict->outcome == OUTCOME_FAIL || (verdict->outcome == OUTCOME_WARN && outcome != OUTCOME_FAIL))
 		return;
 	verdict->outcome = outcome;
 	vsnprintf(verdict->came, sizeof verdict->came, format, args);

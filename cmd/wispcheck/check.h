@@ -33,7 +33,7 @@ struct verdict {
 	char came[VERDICT_TEXT_SIZE]; /* what came instead, or what is worth telling; "" for nothing */
 };
 
-/* Say what came. The first word counts: a failure is not made good by what comes after it. */
+/* Say what came. A failure or a warning is not made good by what comes after it. */
 void verdict_fail(struct verdict *verdict, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void verdict_warn(struct verdict *verdict, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void verdict_skip(struct verdict *verdict, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -254,7 +254,7 @@ serve_targets(const struct settings *settings, struct event_base *base)
 	return EXIT_SUCCESS;
 }
 
-static void
+static enum outcome
 run_check(struct checker *checker, const struct check *check, const char *obstacle, struct report *report)
 {
 	const uint64_t began_us = clock_now_us();
@@ -272,6 +272,18 @@ run_check(struct checker *checker, const struct check *check, const char *obstac
 		probe_close(checker->probe);
 	}
 	report_check(report, check, &verdict, clock_now_us() - began_us);
+	return verdict.outcome;
+}
+
+/* Whether nobody answers any more: what comes later is not to be accused of it. */
+static bool
+is_gone(struct checker *checker)
+{
+	const struct probe_opening opening = {.offers_v2 = checker->version == 2};
+	const bool answers = probe_open(checker->probe, &opening) || probe_status(checker->probe) != 0;
+
+	probe_close(checker->probe);
+	return !answers;
 }
 
 /* Run what is selected. Ends early when nobody reads the report. */
@@ -279,17 +291,23 @@ static void
 run_checks(struct checker *checker, const struct obstacles *obstacles, const struct selection *selection,
 	struct report *report)
 {
+	char gone[VERDICT_TEXT_SIZE] = "";
+
 	for (const struct check_group *group = check_groups; group->name != NULL; group++) {
 		bool begun = false;
 
 		for (const struct check *check = group->checks; check->name != NULL && report_is_written(); check++) {
+			const char *obstacle = gone;
+
 			if (!selection_has(selection, check))
 				continue;
 			if (!begun)
 				report_group(report, group->name, group->about);
 			begun = true;
-			run_check(checker, check,
-				learn_obstacle(checker, obstacles, check, group->checks == handshake_checks), report);
+			if (gone[0] == '\0')
+				obstacle = learn_obstacle(checker, obstacles, check, group->checks == handshake_checks);
+			if (run_check(checker, check, obstacle, report) == OUTCOME_FAIL && is_gone(checker))
+				snprintf(gone, sizeof gone, "the server is gone since %s", check->name);
 		}
 	}
 }
