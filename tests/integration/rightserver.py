@@ -202,7 +202,8 @@ class Connection:
         self.server = server
         self.reader, self.writer = reader, writer
         self.version = 1
-        self.agreed: dict[int, bytes] = {}  #: the client's extensions that are the server's too
+        self.named: dict[int, bytes] = {}  #: the client's extensions
+        self.agreed: dict[int, bytes] = {}  #: those of them that are the server's too
         self.streams: dict[int, Stream] = {}
         self.every_stream: list[Stream] = []
 
@@ -275,17 +276,26 @@ class Connection:
 
     async def recv_frame(self) -> Frame:
         read = self.reader.readexactly
-        first, second = await read(2)
+        first, second = await self.recv_head()
         size = second & 0x7f
         if size == 126:
             (size,) = struct.unpack("!H", await read(2))
         elif size == 127:
             (size,) = struct.unpack("!Q", await read(8))
-        if not second & 0x80 or first & 0x70 or size > MESSAGE_MAX or first & 0xf not in OPCODES:
+        if first & 0x70 or first & 0xf not in OPCODES or size > MESSAGE_MAX:
             raise Broken
-        key = await read(4)
+        key = await self.recv_mask(second)
         return Frame(first & 0x0f, frames.mask(await read(size), key) if size else b"",
                      bool(first & 0x80), True)
+
+    async def recv_head(self) -> tuple[int, int]:
+        first, second = await self.reader.readexactly(2)
+        return first, second
+
+    async def recv_mask(self, second: int) -> bytes:
+        if not second & 0x80:
+            raise Broken
+        return await self.reader.readexactly(4)
 
     async def recv_message(self) -> tuple[int, bytes]:
         """The next message, text or binary, and what is to be done for control frames before."""
@@ -344,13 +354,13 @@ class Connection:
             packet = packets.decode(message)
             if packet.type == packets.CLOSE:
                 raise Gone
-            named = packets.extensions(packet)
+            self.named = packets.extensions(packet)
         except (AssertionError, struct.error):
             self.refuse(packets.INCOMPATIBLE)
-        self.agreed = {kind: payload for kind, payload in named.items()
+        self.agreed = {kind: payload for kind, payload in self.named.items()
                        if kind in self.offered()}
         if self.server.password:
-            self.check_password(named.get(packets.PASSWORD))
+            self.check_password(self.named.get(packets.PASSWORD))
 
     def check_password(self, shown: bytes | None) -> None:
         if not shown:

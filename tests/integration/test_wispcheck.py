@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import hostileservers
 import packets
+import rightserver
 import wispcheck
 import wrongservers
 from certs import Authority, Certificate
@@ -17,13 +18,21 @@ from conftest import Start
 from credentials import make_key, write_secret
 from hostileservers import HTTP_MISDEEDS, MISDEEDS, Misdeed
 from origin import Service
-from procs import Process
 from rightserver import RightServer
 from wispcheck import FAILED, NO_CONNECTION, PASSED, SHORT
 from wispservers import TlsWispd, Wispd, start_server
 from wrongservers import FAULTS
 
-pytestmark = pytest.mark.filterwarnings("error")
+PASSWORD_OPTIONS = ("--user", "tester")
+PASSWORD_ENVIRONMENT = {"WISPCHECK_PASSWORD": "right"}
+
+#: Some of each group that take no time. A wrong server has to pass those of other groups.
+QUICK = ["handshake/upgrade", "handshake/v1-first-packet", "handshake/v2-first-packet",
+         "handshake/credit", "streams/echo-0", "streams/echo-1", "streams/far-end-closes",
+         "streams/close-reaches-far-end", "credit/comes-in-time", "credit/within-announced",
+         "errors/refused", "errors/port-zero", "errors/short-packet", "errors/unknown-stream",
+         "errors/text", "errors/fragments", "udp/echo", "udp/two-streams"]
+
 
 # Hostile servers
 
@@ -32,7 +41,7 @@ def hurt(start: Start, misdeed: Misdeed) -> wispcheck.Run:
     server = start(Service(misdeed))
     before = time.monotonic()
     run = wispcheck.check(f"ws://127.0.0.1:{server.port}/", "--timeout", str(SHORT / 2),
-                          "--only", "errors/short-packet")
+                          "--only", "errors/short-packet,handshake/credit")
     assert time.monotonic() - before < 30
     assert "\x1b" not in run.errors + "".join(run.came.values())
     return run
@@ -52,7 +61,33 @@ def test_hostile_instead_of_http(start: Start, misdeed: Misdeed) -> None:
 @pytest.mark.parametrize("misdeed", MISDEEDS.values(), ids=MISDEEDS.keys())
 def test_hostile_websocket(start: Start, misdeed: Misdeed, stage: object) -> None:
     run = hurt(start, stage(misdeed))
-    assert run.code in (FAILED, NO_CONNECTION, PASSED)
+    assert run.code in (FAILED, NO_CONNECTION)
+
+
+class Turning(rightserver.Connection):
+    """A server that is right until a second client has its handshake behind it."""
+
+    endless = b""
+
+    async def greet(self) -> None:
+        await super().greet()
+        self.server.greeted = getattr(self.server, "greeted", 0) + 1
+        while self.server.greeted > 1 and not self.writer.is_closing():
+            self.write(self.endless)
+            await self.drain()
+
+
+@pytest.mark.parametrize("packet", [
+    pytest.param(packets.data(1, bytes(1000)), id="data"),
+    pytest.param(packets.credit(1, 128), id="credit"),
+    pytest.param(packets.close(1, packets.VOLUNTARY), id="closes"),
+])
+def test_hostile_in_every_group(start: Start, packet: packets.Packet) -> None:
+    """Whatever a check waits for, the packets of a stream that it uses do not keep it."""
+    endless = hostileservers.binary(packet) * 50
+    server = start(RightServer(type("Endless", (Turning,), {"endless": endless})))
+    run = wispcheck.check(server.url, "--timeout", "0.1", "--only", ",".join(QUICK))
+    assert run.code == FAILED
 
 
 # Right servers
@@ -67,26 +102,132 @@ def complaints(run: wispcheck.Run) -> dict[str, str]:
     pytest.param(("--wisp", "1"), id="v1"),
 ])
 def test_wispd(start: Start, options: tuple[str, ...]) -> None:
-    run = wispcheck.check(f"ws://127.0.0.1:{start(Wispd(*options)).port}/", "--timeout", "2")
+    run = wispcheck.check(f"ws://127.0.0.1:{start(Wispd(*options)).port}/", "--timeout", "1")
     assert complaints(run) == {} and run.code == PASSED
 
 
-def test_wispd_over_tls(start: Start, authority: Authority, certificate: Certificate) -> None:
-    run = wispcheck.check(start(TlsWispd(certificate)).url, "--timeout", "2",
-                          "--cacert", authority.cacert)
+def test_wispd_over_tls(start: Start, authority: Authority, certificate: Certificate,
+                        tmp_path: Path) -> None:
+    """One that asks for a password, of which every check of the handshake can make something."""
+    users = write_secret(tmp_path / "users", f"{wrongservers.PASSWORD}\n")
+    server = start(TlsWispd(certificate, "--user-file", users, "--motd", "Hello"))
+    run = wispcheck.check(server.url, "--timeout", "1", "--cacert", authority.cacert,
+                          *PASSWORD_OPTIONS, env=PASSWORD_ENVIRONMENT)
     assert complaints(run) == {} and run.code == PASSED
+    assert run.outcomes["handshake/credentials-accepted"] == "pass"
+    assert run.outcomes["handshake/wrong-password"] == "pass"
 
 
-PASSWORD_OPTIONS = ("--user", "tester")
-PASSWORD_ENVIRONMENT = {"WISPSOCKS_PASSWORD": "right"}
+def test_wispd_with_keys(start: Start, tmp_path: Path) -> None:
+    key = make_key(tmp_path, "key")
+    server = start(Wispd("--authorized-keys", write_secret(tmp_path / "keys", key.ssh)))
+    run = wispcheck.check(f"ws://127.0.0.1:{server.port}/", "--timeout", "1", "--key", key.private,
+                          "--unverified-credentials", "--only", "handshake")
+    assert complaints(run) == {} and run.code == PASSED
+    assert run.outcomes["handshake/wrong-key"] == "pass"
 
 
 @pytest.mark.parametrize("options", [
     pytest.param({"version": 1}, id="v1"),
-    pytest.param({"version": 2}, id="v2"),
-    pytest.param({"confirms": False}, id="without confirmation"),
-    pytest.param({"buffer": 8}, id="small buffer"),
+    pytest.param({"version": 2, "password": wrongservers.PASSWORD}, id="v2 and a password"),
+    pytest.param({"confirms": False, "buffer": 8}, id="small buffer"),
 ])
-def test_right_server(start: Start, options: dict[str, int]) -> None:
-    run = wispcheck.check(start(RightServer(**options)).url, "--timeout", "2")
+def test_right_server(start: Start, options: dict[str, Any]) -> None:
+    run = wispcheck.check(start(RightServer(**options)).url, "--timeout", "1", *PASSWORD_OPTIONS,
+                          "--unverified-credentials", env=PASSWORD_ENVIRONMENT)
     assert complaints(run) == {} and run.code == PASSED
+
+
+# Real servers
+
+
+#: What is known of them. A change here is news for their authors, or for those who use them.
+WISP_JS_V1 = {
+    "streams/id-twice": "warn",
+    "streams/far-end-closes-slow-reader": "fail",
+    "streams/close-stops-far-end": "fail",
+    "credit/none-for-udp": "fail",
+    "udp/no-continue": "fail",
+    "udp/unresolvable": "warn",
+    "errors/refused": "warn",
+    "errors/unresolvable": "warn",
+    "errors/empty-host": "fail",
+    "errors/stream-type": "fail",
+}
+FINDINGS = {
+    "wisp-js-v1": WISP_JS_V1,
+    "wisp-js-v2": WISP_JS_V1 | {
+        "handshake/bad-info": "warn",
+        "streams/id-zero": "warn",
+        "udp/not-agreed": "warn",
+    },
+    "wisp-python": {
+        "handshake/subprotocol": "warn",
+        "streams/id-twice": "warn",
+        "credit/stalled-beside": "fail",
+        "credit/overdrawn": "warn",
+        "credit/none-for-udp": "fail",
+        "udp/empty": "warn",
+        "udp/no-continue": "fail",
+        "errors/refused": "warn",
+        "errors/host-not-utf8": "fail",
+    },
+}
+#: What ends the process of wisp-js: its WebSockets' errors are not handled.
+DEADLY = {
+    "wisp-js-v1": ["errors/unmasked-frame", "errors/reserved-bits", "errors/unknown-opcode",
+                   "errors/long-control-frame"],
+    "wisp-python": [],
+}
+DEADLY["wisp-js-v2"] = DEADLY["wisp-js-v1"]
+
+
+@pytest.mark.parametrize("kind", FINDINGS)
+def test_real_server(start: Start, kind: str) -> None:
+    server = start(start_server(kind))
+    run = wispcheck.check(f"ws://127.0.0.1:{server.port}/", "--timeout", "2",
+                          *(option for name in DEADLY[kind] for option in ("--skip", name)))
+    found = {name: outcome for name, outcome in run.outcomes.items()
+             if outcome in ("fail", "warn")}
+    assert found == FINDINGS[kind], complaints(run)
+    assert run.code == FAILED and server.alive
+
+
+@pytest.mark.parametrize("name", DEADLY["wisp-js-v2"])
+def test_what_kills_wisp_js(start: Start, name: str) -> None:
+    server = start(start_server("wisp-js-v2"))
+    run = wispcheck.check(f"ws://127.0.0.1:{server.port}/", "--timeout", "1", "--only", name)
+    assert run.outcomes == {name: "fail"}
+    server.wait_exit()
+
+
+# Wrong servers
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+def test_wrong_server(start: Start, fault: wrongservers.Fault) -> None:
+    """The check that a fault is for finds it, and none of a group that has nothing to do with it."""
+    selected = set(fault.checks) if fault.deadly else {*fault.checks, *QUICK}
+    run = wispcheck.check(start(fault.server()).url, "--timeout", str(SHORT),
+                          "--only", ",".join(sorted(selected)), *PASSWORD_OPTIONS,
+                          "--unverified-credentials", env=PASSWORD_ENVIRONMENT)
+    if fault.refused:
+        assert run.code == NO_CONNECTION and fault.refused in run.errors
+        return
+    found = complaints(run)
+    assert set(fault.checks) <= set(found), run.outcomes
+    assert {name.partition("/")[0] for name in found} <= fault.groups, found
+    assert run.code == (FAILED if run.having("fail") else PASSED)
+
+
+#: Checks that no server on this machine can fail, and why.
+WITHOUT_FAULT = {
+    "errors/blocked": "it only looks at a server that does not reach the targets",
+    "errors/timed-out": "it is always skipped: no destination is known that does not answer",
+}
+
+
+def test_every_check_has_a_fault() -> None:
+    caught = {check for fault in FAULTS.values() for check in fault.checks}
+    assert set(wispcheck.names()) == caught | WITHOUT_FAULT.keys()
+    assert not caught & WITHOUT_FAULT.keys()

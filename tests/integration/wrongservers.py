@@ -14,14 +14,21 @@ import frames
 import packets
 from frames import Frame
 from packets import Packet
-from rightserver import CHUNK, Broken, Connection, DatagramStream, Gone, Request, RightServer, Stream
+from rightserver import CHUNK, OPCODES, Connection, DatagramStream, Gone, Request, RightServer, Stream
 
 
 class Fault(NamedTuple):
-    checks: tuple[str, ...]  #: those that have to fail
-    may: tuple[str, ...]  #: those that may fail too
+    checks: tuple[str, ...]  #: that have to find it; others of their groups may
+    spoils: tuple[str, ...]  #: the other groups whose checks cannot do without what is wrong
+    refused: str  #: why there is no connection at all
+    deadly: bool  #: when it was found, the server is down
     connection: type[Connection]
     options: dict[str, Any]  #: of the server
+
+    @property
+    def groups(self) -> set[str]:
+        """Those whose checks may find it."""
+        return {check.partition("/")[0] for check in self.checks} | set(self.spoils)
 
     def server(self) -> RightServer:
         return RightServer(self.connection, **self.options)
@@ -30,8 +37,9 @@ class Fault(NamedTuple):
 FAULTS: dict[str, Fault] = {}
 
 
-def wrong(*checks: str, may: tuple[str, ...] = (), **options: Any) -> Callable[[type], type]:
-    """What is decorated is a fault that CHECKS must find, on a server with these OPTIONS."""
+def wrong(*checks: str, spoils: tuple[str, ...] = (), refused: str = "", deadly: bool = False,
+          **options: Any) -> Callable[[type], type]:
+    """What is decorated is a fault, as `Fault` has it, of a server with these OPTIONS."""
 
     def add(part: type) -> type:
         connection = part
@@ -39,35 +47,48 @@ def wrong(*checks: str, may: tuple[str, ...] = (), **options: Any) -> Callable[[
             connection = type(part.__name__, (Connection,), {"datagram_class": part})
         elif issubclass(part, Stream):
             connection = type(part.__name__, (Connection,), {"stream_class": part})
-        FAULTS[part.__name__] = Fault(checks, may, connection, options)
+        FAULTS[part.__name__] = Fault(checks, spoils, refused, deadly, connection, options)
         return part
 
     return add
 
 
+class Mortal(Connection):
+    """A server of which a client can make an end: for everybody, as by an unhandled exception."""
+
+    async def upgrade(self) -> None:
+        if getattr(self.server, "dead", False):
+            raise Gone
+        await super().upgrade()
+
+    def die(self) -> None:
+        self.server.dead = True
+        raise Gone
+
+
 # The upgrade
 
 
-@wrong()
+@wrong(refused="Sec-WebSocket-Accept")
 class WrongAccept(Connection):
     def upgrade_headers(self, request: Request) -> list[str]:
         return super().upgrade_headers(
             request._replace(headers=request.headers | {"sec-websocket-key": "AAAA"}))
 
 
-@wrong()
+@wrong(refused="Sec-WebSocket-Accept")
 class NoAccept(Connection):
     def upgrade_headers(self, request: Request) -> list[str]:
         return [line for line in super().upgrade_headers(request) if "Accept" not in line]
 
 
-@wrong()
+@wrong(refused="upgrades to")
 class NoUpgradeHeader(Connection):
     def upgrade_headers(self, request: Request) -> list[str]:
         return super().upgrade_headers(request)[1:]
 
 
-@wrong()
+@wrong("handshake/upgrade")
 class ProtocolUnasked(Connection):
     """Selects a subprotocol for clients that have offered none."""
 
@@ -76,7 +97,7 @@ class ProtocolUnasked(Connection):
             request._replace(headers={"sec-websocket-protocol": "wisp-v2"} | request.headers))
 
 
-@wrong()
+@wrong("handshake/subprotocol")
 class OtherProtocol(Connection):
     """Selects a subprotocol that was not offered."""
 
@@ -85,7 +106,7 @@ class OtherProtocol(Connection):
                 for line in super().upgrade_headers(request)]
 
 
-@wrong()
+@wrong(refused="extension that was not offered")
 class ExtensionUnasked(Connection):
     """Compresses, as it says, though nobody has offered that."""
 
@@ -93,16 +114,10 @@ class ExtensionUnasked(Connection):
         return [*super().upgrade_headers(request), "Sec-WebSocket-Extensions: permessage-deflate"]
 
 
-@wrong()
-class EveryPath(Connection):
-    def refusal(self, request: Request) -> str | None:
-        return super().refusal(request._replace(path="/"))
-
-
 # The handshake
 
 
-@wrong()
+@wrong("handshake/v1-first-packet")
 class AlwaysV2(Connection):
     """Sends INFO to clients that have not asked for version 2."""
 
@@ -111,7 +126,7 @@ class AlwaysV2(Connection):
         await super().greet()
 
 
-@wrong()
+@wrong("handshake/v1-first-packet", "handshake/v2-order", "handshake/credit")
 class NoInitialCredit(Connection):
     """Has nothing to say, in either version."""
 
@@ -121,14 +136,14 @@ class NoInitialCredit(Connection):
             await self.recv_info()
 
 
-@wrong()
+@wrong("handshake/v1-first-packet")
 class InitialCreditInV2Only(Connection):
     async def greet(self) -> None:
         if self.version == 2:
             await super().greet()
 
 
-@wrong()
+@wrong("handshake/v1-first-packet")
 class InitialCreditOnStreamOne(Connection):
     async def greet(self) -> None:
         if self.version == 2:
@@ -137,13 +152,13 @@ class InitialCreditOnStreamOne(Connection):
             self.send(packets.credit(1, self.initial_credit()))
 
 
-@wrong()
+@wrong("handshake/credit", spoils=("streams", "credit"))
 class InitialCreditIsZero(Connection):
     def initial_credit(self) -> int:
         return 0
 
 
-@wrong()
+@wrong("handshake/v1-first-packet")
 class InitialCreditIsShort(Connection):
     async def greet(self) -> None:
         if self.version == 2:
@@ -152,7 +167,7 @@ class InitialCreditIsShort(Connection):
             self.send(Packet(packets.CONTINUE, 0, b"\x80"))
 
 
-@wrong()
+@wrong("handshake/v2-order")
 class CreditBeforeInfo(Connection):
     """In version 2 sends CONTINUE without waiting for the client's INFO."""
 
@@ -170,7 +185,7 @@ class InfoOf(Connection):
         self.send(self.info())
 
 
-@wrong()
+@wrong("handshake/info-extensions")
 class InfoCutOff(InfoOf):
     """The last extension is shorter than it says."""
 
@@ -179,7 +194,7 @@ class InfoCutOff(InfoOf):
                             + packets.extension(packets.MOTD, b"Hello", 50))
 
 
-@wrong()
+@wrong("handshake/info-extensions")
 class InfoWithRest(InfoOf):
     """Three bytes follow the last extension."""
 
@@ -188,26 +203,26 @@ class InfoWithRest(InfoOf):
         return packet._replace(payload=packet.payload + b"\1\0\0")
 
 
-@wrong()
+@wrong("handshake/info-version")
 class InfoOfVersion3(InfoOf):
     def info(self) -> Packet:
         return super().info()._replace(payload=b"\3\0" + super().info().payload[2:])
 
 
-@wrong()
+@wrong("handshake/v2-first-packet")
 class InfoOnStream5(InfoOf):
     def info(self) -> Packet:
         return super().info()._replace(stream=5)
 
 
-@wrong()
+@wrong("handshake/v2-order")
 class InfoTwice(InfoOf):
     def send_info(self) -> None:
         super().send_info()
         super().send_info()
 
 
-@wrong()
+@wrong("handshake/info-extensions")
 class ExtensionTwice(InfoOf):
     def info(self) -> Packet:
         packet = super().info()
@@ -223,43 +238,57 @@ class Offers(Connection):
         return super().offered() | self.more
 
 
-@wrong()
+@wrong("handshake/extension-udp")
 class UdpWithPayload(Offers):
     more = {packets.HAS_UDP: b"\1"}
 
 
-@wrong()
+@wrong("handshake/extension-confirmation")
 class ConfirmationWithPayload(Offers):
     more = {packets.CONFIRMATION: b"\1\1"}
 
 
-@wrong()
+@wrong("handshake/extension-motd")
 class MotdIsNoText(Offers):
     more = {packets.MOTD: b"\xff\xfe\xfd"}
 
 
-@wrong()
+@wrong("handshake/extension-password")
 class PasswordRequiredIsLong(Offers):
     more = {packets.PASSWORD: b"\0\0\0\0"}
 
 
-@wrong()
+@wrong("handshake/extension-password")
 class PasswordRequiredIsTwo(Offers):
     more = {packets.PASSWORD: b"\2"}
 
 
-@wrong()
+@wrong("handshake/extension-key", "handshake/wrong-key")
 class KeyWithoutChallenge(Offers):
     more = {packets.KEY: b"\0"}
 
 
-@wrong()
+@wrong("handshake/bad-info")
 class TakesBadInfo(Connection):
     async def recv_info(self) -> None:
         await self.recv_message()
 
 
-@wrong()
+@wrong("handshake/unknown-extension")
+class RefusesUnknownExtensions(Connection):
+    async def recv_info(self) -> None:
+        await super().recv_info()
+        if not set(self.named) <= set(self.offered()):
+            self.refuse(packets.INCOMPATIBLE)
+
+
+@wrong("handshake/other-version", deadly=True)
+class DiesOfOtherVersions(Mortal):
+    def refuse(self, reason: int) -> None:
+        self.die()
+
+
+@wrong("handshake/bad-info", "handshake/other-version")
 class SilentAboutBadInfo(Connection):
     """Waits for a better one."""
 
@@ -272,7 +301,7 @@ class SilentAboutBadInfo(Connection):
                 await self.recv_frame()
 
 
-@wrong()
+@wrong("handshake/early-connect")
 class StreamsBeforeHandshake(Connection):
     """Opens streams for a client that has not sent its INFO yet."""
 
@@ -287,35 +316,34 @@ class StreamsBeforeHandshake(Connection):
 PASSWORD = "tester:right"
 
 
-@wrong(password=PASSWORD)
+@wrong("handshake/wrong-password", password=PASSWORD)
 class TakesEveryPassword(Connection):
     def check_password(self, shown: bytes | None) -> None:
         if not shown:
             super().check_password(shown)
 
 
-@wrong(password=PASSWORD)
+@wrong("handshake/credentials-accepted", password=PASSWORD)
 class TakesNoPassword(Connection):
     def check_password(self, shown: bytes | None) -> None:
-        if shown:
-            self.refuse(packets.BAD_PASSWORD)
         super().check_password(shown)
+        self.refuse(packets.BAD_PASSWORD)
 
 
-@wrong(password=PASSWORD)
+@wrong("handshake/credentials-missing", password=PASSWORD)
 class TakesMissingPassword(Connection):
     def check_password(self, shown: bytes | None) -> None:
         if shown:
             super().check_password(shown)
 
 
-@wrong(password=PASSWORD)
+@wrong("handshake/wrong-password", password=PASSWORD)
 class WrongReasonForPassword(Connection):
     def refuse(self, reason: int) -> None:
         super().refuse(packets.BLOCKED if reason == packets.BAD_PASSWORD else reason)
 
 
-@wrong(password=PASSWORD)
+@wrong("handshake/credentials-missing", password=PASSWORD)
 class WrongReasonForMissingPassword(Connection):
     def refuse(self, reason: int) -> None:
         super().refuse(packets.BLOCKED if reason == packets.CREDENTIALS_REQUIRED else reason)
@@ -324,7 +352,31 @@ class WrongReasonForMissingPassword(Connection):
 # Streams
 
 
-@wrong()
+@wrong("streams/echo-1", spoils=("credit",))
+class LosesData1(Stream):
+    def received(self, data: bytes) -> None:
+        super().received(b"" if len(data) == 1 else data)
+
+
+@wrong("streams/echo-125")
+class LosesData125(Stream):
+    def received(self, data: bytes) -> None:
+        super().received(b"" if len(data) == 125 else data)
+
+
+@wrong("streams/echo-126")
+class LosesData126(Stream):
+    def received(self, data: bytes) -> None:
+        super().received(b"" if len(data) == 126 else data)
+
+
+@wrong("streams/echo-65535")
+class LosesData65535(Stream):
+    def received(self, data: bytes) -> None:
+        super().received(b"" if len(data) == 65535 else data)
+
+
+@wrong("streams/echo-65536")
 class LosesLargeData(Stream):
     """Cuts what is longer than 65,535 bytes."""
 
@@ -332,21 +384,13 @@ class LosesLargeData(Stream):
         super().received(data[:0xffff])
 
 
-@wrong()
-class LosesLength126(Stream):
-    """The extended length begins at 127 here."""
-
-    def received(self, data: bytes) -> None:
-        super().received(b"" if len(data) == 126 else data)
-
-
-@wrong()
+@wrong("streams/echo-125", spoils=("credit", "errors"))
 class FlipsBits(Stream):
     async def to_client(self, data: bytes) -> None:
         await super().to_client(data[:-1] + bytes([data[-1] ^ 1]) if len(data) > 100 else data)
 
 
-@wrong()
+@wrong("streams/echo-0")
 class EndsOnEmptyData(Stream):
     def received(self, data: bytes) -> None:
         super().received(data)
@@ -354,7 +398,7 @@ class EndsOnEmptyData(Stream):
             self.end(packets.VOLUNTARY)
 
 
-@wrong()
+@wrong("streams/echo-16m")
 class LosesAfter10MB(Stream):
     total = 0
 
@@ -363,7 +407,7 @@ class LosesAfter10MB(Stream):
         super().received(data if self.total < 10_000_000 else b"")
 
 
-@wrong()
+@wrong("streams/optimistic", spoils=("credit",))
 class DropsEarlyData(Stream):
     """Keeps only one packet that comes before the destination is connected."""
 
@@ -378,7 +422,7 @@ class DropsEarlyData(Stream):
             super().received(data)
 
 
-@wrong()
+@wrong("streams/at-once-10")
 class CrossesStreams(Stream):
     """Where there are many streams, what is for one of them goes to another."""
 
@@ -389,7 +433,7 @@ class CrossesStreams(Stream):
         await self.connection.drain()
 
 
-@wrong()
+@wrong("streams/at-once-1", spoils=("credit",))
 class ReversesEarlyData(Stream):
     """Early data leaves in the wrong order."""
 
@@ -407,17 +451,17 @@ class AtMost(Connection):
         return packets.BLOCKED if len(self.streams) >= self.most else super().objection(packet)
 
 
-@wrong()
+@wrong("streams/at-once-256")
 class AtMost100Streams(AtMost):
     """There is room for 100 streams."""
 
 
-@wrong()
+@wrong("streams/at-once-10")
 class AtMost5Streams(AtMost):
     most = 5
 
 
-@wrong()
+@wrong("streams/ids-random")
 class SignedIds(Connection):
     """Takes ids for signed, and those below zero for wrong."""
 
@@ -425,7 +469,17 @@ class SignedIds(Connection):
         return packets.INVALID if packet.stream >> 31 else super().objection(packet)
 
 
-@wrong()
+@wrong("streams/ids-sequential", spoils=("credit",))
+class OddIdsOnly(Connection):
+    """As it would be right for HTTP/2."""
+
+    def objection(self, packet: Packet) -> int | None:
+        if packet.stream < 100 and packet.stream % 2 == 0:
+            return packets.INVALID
+        return super().objection(packet)
+
+
+@wrong("streams/ids-highest")
 class NoLastId(Connection):
     """Has no stream 0xffffffff."""
 
@@ -433,7 +487,7 @@ class NoLastId(Connection):
         return packets.INVALID if packet.stream == 0xffffffff else super().objection(packet)
 
 
-@wrong()
+@wrong("streams/ids-random")
 class SequentialIdsOnly(Connection):
     """Wants ids that grow by one."""
 
@@ -446,7 +500,7 @@ class SequentialIdsOnly(Connection):
         return super().objection(packet)
 
 
-@wrong()
+@wrong("streams/id-after-close", "streams/id-after-end")
 class NoIdTwice(Connection):
     """Does not let a client use an id again, after CLOSE."""
 
@@ -456,7 +510,7 @@ class NoIdTwice(Connection):
         return super().objection(packet)
 
 
-@wrong()
+@wrong("streams/id-twice")
 class IdInUseReplaces(Connection):
     """A second CONNECT takes the id, and the first stream is lost without a word."""
 
@@ -492,13 +546,13 @@ class Holds(Stream):
         raise NotImplementedError
 
 
-@wrong()
+@wrong("streams/far-end-closes", "streams/far-end-closes-slow-reader")
 class LosesLastBytes(Holds):
     async def finish(self) -> int:
         return packets.VOLUNTARY
 
 
-@wrong()
+@wrong("streams/far-end-closes", "streams/far-end-closes-slow-reader")
 class CloseBeforeData(Holds):
     """CLOSE overtakes the last of the data."""
 
@@ -510,7 +564,7 @@ class CloseBeforeData(Holds):
         return packets.VOLUNTARY
 
 
-@wrong()
+@wrong("streams/far-end-closes")
 class NoClose(Stream):
     """Does not say that the destination has closed."""
 
@@ -520,14 +574,14 @@ class NoClose(Stream):
         return packets.VOLUNTARY
 
 
-@wrong()
+@wrong("streams/far-end-closes")
 class WrongReasonAtTheEnd(Stream):
     async def download(self, reader: asyncio.StreamReader) -> int:
         await super().download(reader)
         return packets.NETWORK_ERROR
 
 
-@wrong()
+@wrong("streams/close-reaches-far-end")
 class KeepsDestination(Stream):
     """Does not close the destination's connection on the client's CLOSE."""
 
@@ -538,22 +592,22 @@ class KeepsDestination(Stream):
 # Credit
 
 
-@wrong()
+@wrong("credit/comes-early")
+class ContinuesLate(Stream):
+    """Gives new credit when all has been used."""
+
+    def refresh(self) -> None:
+        if self.credit <= 0 and not self.waiting.qsize():
+            super().refresh()
+
+
+@wrong("credit/comes-in-time", spoils=("streams",))
 class NeverContinues(Stream):
     def refresh(self) -> None:
         pass
 
 
-@wrong()
-class ContinuesLate(Stream):
-    """Gives new credit only when more was sent than there was."""
-
-    def refresh(self) -> None:
-        if self.credit < 0 and not self.closed:
-            self.send_credit()
-
-
-@wrong()
+@wrong("credit/within-announced")
 class ContinuesOverBuffer(Stream):
     """Gives more than was announced."""
 
@@ -562,7 +616,7 @@ class ContinuesOverBuffer(Stream):
         self.connection.send(packets.credit(self.number, self.room + 1000))
 
 
-@wrong()
+@wrong("credit/stops")
 class AlwaysContinues(Stream):
     """Gives credit for what came, and not for what the destination took."""
 
@@ -573,7 +627,7 @@ class AlwaysContinues(Stream):
             self.connection.send(packets.credit(self.number, self.credit))
 
 
-@wrong()
+@wrong("credit/stalled-beside")
 class StallsEverything(Connection):
     """Reads nothing while a destination does not take what it was sent."""
 
@@ -583,25 +637,14 @@ class StallsEverything(Connection):
             await asyncio.sleep(0.01)
 
 
-@wrong()
-class DiesOfOverdraft(Connection):
-    """Ends the connection when a client sends more than its credit."""
-
-    def on_packet(self, packet: Packet) -> None:
-        stream = self.streams.get(packet.stream)
-        if packet.type == packets.DATA and stream and type(stream) is Stream and stream.credit < 1:
-            raise Gone
-        super().on_packet(packet)
-
-
-@wrong()
+@wrong("credit/none-for-udp", "udp/no-continue")
 class CreditForDatagrams(DatagramStream):
     def received(self, data: bytes) -> None:
         super().received(data)
         self.connection.send(packets.credit(self.number, 100))
 
 
-@wrong()
+@wrong("udp/no-continue")
 class DatagramsTakeCredit(DatagramStream):
     """Closes a datagram stream that has sent as many as a TCP stream may."""
 
@@ -611,16 +654,7 @@ class DatagramsTakeCredit(DatagramStream):
             self.end(packets.VOLUNTARY)
 
 
-@wrong()
-class ConfirmsEverything(Stream):
-    """Confirms streams though the client has not asked for it."""
-
-    def __init__(self, connection: Connection, number: int, host: str, port: int) -> None:
-        super().__init__(connection, number, host, port)
-        self.send_credit()
-
-
-@wrong()
+@wrong("handshake/extension-confirmation")
 class NoConfirmation(Connection):
     """Offers to confirm streams, and does not."""
 
@@ -628,6 +662,87 @@ class NoConfirmation(Connection):
 
 
 # Errors
+
+
+@wrong("credit/overdrawn", deadly=True)
+class DiesOfOverdraft(Mortal):
+    def on_packet(self, packet: Packet) -> None:
+        super().on_packet(packet)
+        stream = self.streams.get(packet.stream)
+        if type(stream) is Stream and stream.waiting.qsize() > 2 * self.server.buffer:
+            self.die()
+
+
+@wrong("streams/id-zero", deadly=True)
+class DiesOfStreamZero(Mortal):
+    def on_packet(self, packet: Packet) -> None:
+        if packet.stream == 0 and packet.type == packets.DATA:
+            self.die()
+        super().on_packet(packet)
+
+
+@wrong("errors/short-packet", deadly=True)
+class DiesOfShortPackets(Mortal):
+    def on_short_packet(self, message: bytes) -> None:
+        if message:
+            self.die()
+
+
+@wrong("errors/empty-message", deadly=True)
+class DiesOfEmptyMessages(Mortal):
+    def on_short_packet(self, message: bytes) -> None:
+        if not message:
+            self.die()
+
+
+@wrong("errors/short-payload", deadly=True)
+class DiesOfShortPayloads(Mortal):
+    def on_packet(self, packet: Packet) -> None:
+        if packet.type == packets.CONNECT and len(packet.payload) < 3:
+            self.die()
+        super().on_packet(packet)
+
+
+@wrong("errors/unknown-type", deadly=True)
+class DiesOfUnknownTypes(Mortal):
+    def on_unknown_type(self, packet: Packet) -> None:
+        self.die()
+
+
+@wrong("errors/client-continue", deadly=True)
+class DiesOfContinue(Mortal):
+    def on_packet(self, packet: Packet) -> None:
+        if packet.type == packets.CONTINUE:
+            self.die()
+        super().on_packet(packet)
+
+
+@wrong("errors/second-info", deadly=True)
+class DiesOfInfo(Mortal):
+    def on_packet(self, packet: Packet) -> None:
+        if packet.type == packets.INFO:
+            self.die()
+        super().on_packet(packet)
+
+
+@wrong("errors/text", deadly=True)
+class DiesOfText(Mortal):
+    def on_text(self, message: bytes) -> None:
+        self.die()
+
+
+@wrong("handshake/path", deadly=True)
+class DiesOfOtherPaths(Mortal):
+    def refusal(self, request: Request) -> str | None:
+        return super().refusal(request) and self.die()
+
+
+@wrong("udp/too-large", deadly=True)
+class DiesOfLargeDatagrams(Mortal):
+    def on_packet(self, packet: Packet) -> None:
+        if type(self.streams.get(packet.stream)) is DatagramStream and len(packet.payload) > 65507:
+            self.die()
+        super().on_packet(packet)
 
 
 class Reasons(Stream):
@@ -640,22 +755,17 @@ class Reasons(Stream):
         return self.other.get(reason, reason)
 
 
-@wrong()
+@wrong("errors/refused")
 class WrongReasonForRefused(Reasons):
     other = {packets.REFUSED: packets.VOLUNTARY}
 
 
-@wrong()
+@wrong("errors/unresolvable")
 class WrongReasonForNoName(Reasons):
     other = {packets.UNREACHABLE: packets.VOLUNTARY}
 
 
-@wrong()
-class WrongReasonForBlocked(Reasons):
-    other = {packets.BLOCKED: packets.VOLUNTARY}
-
-
-@wrong()
+@wrong("errors/refused")
 class SilentAboutRefused(Stream):
     """Forgets a stream that could not be opened."""
 
@@ -665,7 +775,7 @@ class SilentAboutRefused(Stream):
         super().end(reason)
 
 
-@wrong()
+@wrong("errors/unresolvable")
 class SilentAboutNoName(Stream):
     def end(self, reason: int) -> None:
         if reason == packets.UNREACHABLE:
@@ -685,37 +795,37 @@ class Fragile(Connection):
         super().on_connect(packet)
 
 
-@wrong()
+@wrong("errors/port-zero")
 class DiesOfPort0(Fragile):
     def is_deadly(self, kind: int, port: int, host: bytes) -> bool:
         return port == 0
 
 
-@wrong()
+@wrong("errors/empty-host")
 class DiesOfEmptyHost(Fragile):
     def is_deadly(self, kind: int, port: int, host: bytes) -> bool:
         return not host
 
 
-@wrong()
+@wrong("errors/long-host")
 class DiesOfLongHost(Fragile):
     def is_deadly(self, kind: int, port: int, host: bytes) -> bool:
         return len(host) > 200
 
 
-@wrong()
+@wrong("errors/host-not-utf8")
 class DiesOfBadUtf8(Fragile):
     def is_deadly(self, kind: int, port: int, host: bytes) -> bool:
         return host != host.decode("utf-8", "replace").encode()
 
 
-@wrong()
+@wrong("errors/stream-type")
 class DiesOfStreamType(Fragile):
     def is_deadly(self, kind: int, port: int, host: bytes) -> bool:
         return kind not in (packets.TCP, packets.UDP)
 
 
-@wrong()
+@wrong("errors/stream-type")
 class TakesStreamTypes(Connection):
     """Takes an unknown stream type for TCP."""
 
@@ -728,57 +838,17 @@ class TakesStreamTypes(Connection):
         super().on_connect(packet)
 
 
-@wrong()
+@wrong("errors/port-zero", "errors/empty-host", "errors/host-not-utf8", "errors/stream-type")
 class SilentAboutBadConnects(Connection):
     def on_connect(self, packet: Packet) -> None:
         if self.objection(packet) is None:
             super().on_connect(packet)
 
 
-@wrong()
-class DiesOfShortPackets(Connection):
-    def on_short_packet(self, message: bytes) -> None:
-        raise Gone
-
-
-@wrong()
-class DiesOfEmptyMessages(Connection):
-    def on_short_packet(self, message: bytes) -> None:
-        if not message:
-            raise Gone
-
-
-@wrong()
-class DiesOfUnknownTypes(Connection):
-    def on_unknown_type(self, packet: Packet) -> None:
-        raise Gone
-
-
-@wrong()
+@wrong("errors/unknown-stream")
 class DiesOfUnknownStreams(Connection):
     def on_unknown_stream(self, packet: Packet) -> None:
         raise Gone
-
-
-@wrong()
-class AnswersUnknownStreams(Connection):
-    """With CLOSE, for what has crossed one."""
-
-    def on_unknown_stream(self, packet: Packet) -> None:
-        self.send(packets.close(packet.stream, packets.UNKNOWN))
-
-
-@wrong()
-class DiesOfText(Connection):
-    def on_text(self, message: bytes) -> None:
-        raise Gone
-
-
-@wrong()
-class TakesTextForPackets(Connection):
-    def on_text(self, message: bytes) -> None:
-        if len(message) >= 5:
-            self.on_packet(packets.decode(message))
 
 
 class Fragments(Connection):
@@ -792,35 +862,38 @@ class Fragments(Connection):
         return frame.opcode, frame.payload
 
     async def recv_fragments(self, first: Frame) -> tuple[int, bytes]:
+        raise NotImplementedError
+
+
+@wrong("errors/fragments")
+class HasNoFragments(Fragments):
+    """Ends the connection."""
+
+    async def recv_fragments(self, first: Frame) -> tuple[int, bytes]:
         raise Gone
 
 
-@wrong()
-class DiesOfFragments(Fragments):
-    """Has never heard of fragments."""
-
-
-@wrong()
+@wrong("errors/fragments")
 class TakesFragmentsForMessages(Fragments):
     async def recv_fragments(self, first: Frame) -> tuple[int, bytes]:
         return first.opcode, first.payload
 
 
-@wrong()
+@wrong("errors/ping")
 class IgnoresPingsWithinMessages(Connection):
     def on_control(self, frame: Frame, within_message: bool) -> None:
         if not within_message:
             super().on_control(frame, within_message)
 
 
-@wrong()
+@wrong("errors/ping")
 class IgnoresPings(Connection):
     def on_control(self, frame: Frame, within_message: bool) -> None:
         if frame.opcode != frames.PING:
             super().on_control(frame, within_message)
 
 
-@wrong()
+@wrong("errors/ping")
 class AnswersPingsWithNothing(Connection):
     """Pongs do not hold what the ping did."""
 
@@ -829,82 +902,84 @@ class AnswersPingsWithNothing(Connection):
                            within_message)
 
 
-@wrong()
-class DiesOfLargeMessages(Connection):
-    """Takes no more than 256 KiB."""
-
-    async def on_message(self, opcode: int, message: bytes) -> None:
-        if len(message) > 1 << 18:
-            raise Broken
-        await super().on_message(opcode, message)
-
-
-@wrong()
+@wrong("errors/big-packet")
 class DropsLargeMessages(Connection):
     async def on_message(self, opcode: int, message: bytes) -> None:
         if len(message) <= 1 << 18:
             await super().on_message(opcode, message)
 
 
-class Messages(Connection):
-    """What is sent differs from the second on; the handshake's first is as it should be."""
+@wrong("streams/echo-125", spoils=("credit", "errors"))
+class SendsReservedBits(Stream):
+    """Sets a reserved bit in long messages, as if they were compressed."""
 
-    count = 0
+    async def to_client(self, data: bytes) -> None:
+        self.connection.write(frames.encode(
+            frames.BINARY, packets.data(self.number, data).encode(),
+            reserved=4 if len(data) > 100 else 0))
+        await self.connection.drain()
 
-    def send_message(self, message: bytes) -> None:
-        self.count += 1
-        if self.count > 2:
-            self.send_wrong(message)
-        else:
-            super().send_message(message)
 
-    def send_wrong(self, message: bytes) -> None:
+@wrong("streams/echo-125", spoils=("credit", "errors"))
+class SendsLongMessages(Stream):
+    """Answers with messages of 8 MiB."""
+
+    async def to_client(self, data: bytes) -> None:
+        await super().to_client(data + bytes(8 << 20) if len(data) > 100 else data)
+
+
+class Tolerant(Connection):
+    """Lets frames pass that RFC 6455 forbids."""
+
+    def repair(self, first: int, second: int) -> tuple[int, int]:
         raise NotImplementedError
 
+    async def recv_head(self) -> tuple[int, int]:
+        return self.repair(*await super().recv_head())
 
-@wrong()
+
+@wrong("errors/reserved-bits")
+class TakesReservedBits(Tolerant):
+    def repair(self, first: int, second: int) -> tuple[int, int]:
+        return first & 0x8f, second
+
+
+@wrong("errors/unknown-opcode")
+class TakesUnknownOpcodes(Tolerant):
+    """Takes them for pongs."""
+
+    def repair(self, first: int, second: int) -> tuple[int, int]:
+        return first if first & 0xf in OPCODES else 0x80 | frames.PONG, second
+
+
+@wrong("errors/unmasked-frame")
+class TakesUnmaskedFrames(Connection):
+    async def recv_mask(self, second: int) -> bytes:
+        return await super().recv_mask(second) if second & 0x80 else bytes(4)
+
+
+@wrong("errors/long-control-frame")
+class AnswersLongPings(Connection):
+    def on_control(self, frame: Frame, within_message: bool) -> None:
+        if frame.opcode == frames.PING:
+            self.write(frames.encode(frames.PONG, frame.payload))
+        else:
+            super().on_control(frame, within_message)
+
+
+@wrong("handshake/v1-first-packet")
 class MasksItsFrames(Connection):
     def send_message(self, message: bytes) -> None:
         self.write(frames.encode(frames.BINARY, message, masked=True))
 
 
-@wrong()
+@wrong("handshake/v1-first-packet")
 class SendsTextMessages(Connection):
     def send_message(self, message: bytes) -> None:
         self.write(frames.encode(frames.TEXT, message))
 
 
-@wrong()
-class SendsReservedBits(Messages):
-    def send_wrong(self, message: bytes) -> None:
-        self.write(frames.encode(frames.BINARY, message, reserved=4))
-
-
-@wrong()
-class SendsLongMessages(Stream):
-    """Answers with messages of 8 MiB."""
-
-    async def to_client(self, data: bytes) -> None:
-        await super().to_client(data + bytes(8 << 20))
-
-
-@wrong()
-class TakesUnmaskedFrames(Connection):
-    async def recv_frame(self) -> Frame:
-        read = self.reader.readexactly
-        first, second = await read(2)
-        size = second & 0x7f
-        if size == 126:
-            (size,) = struct.unpack("!H", await read(2))
-        elif size == 127:
-            (size,) = struct.unpack("!Q", await read(8))
-        key = await read(4) if second & 0x80 else bytes(4)
-        payload = await read(size)
-        return Frame(first & 0x0f, frames.mask(payload, key) if size else b"",
-                     bool(first & 0x80), True)
-
-
-@wrong()
+@wrong("errors/close-frame")
 class NoCloseFrame(Connection):
     """Answers a Close frame with the end of the connection alone."""
 
@@ -917,7 +992,7 @@ class NoCloseFrame(Connection):
 # UDP
 
 
-@wrong()
+@wrong("udp/boundaries", spoils=("credit",))
 class JoinsDatagrams(DatagramStream):
     """Two become one."""
 
@@ -931,36 +1006,28 @@ class JoinsDatagrams(DatagramStream):
         await super().to_client(data)
 
 
-@wrong()
+@wrong("udp/boundaries")
 class SplitsDatagrams(DatagramStream):
     async def to_client(self, data: bytes) -> None:
         for at in range(0, max(len(data), 1), 1000):
             await super().to_client(data[at:at + 1000])
 
 
-@wrong()
+@wrong("udp/empty")
 class LosesEmptyDatagrams(DatagramStream):
     async def to_client(self, data: bytes) -> None:
         if data:
             await super().to_client(data)
 
 
-@wrong()
-class EndsOnEmptyDatagrams(DatagramStream):
-    async def to_client(self, data: bytes) -> None:
-        await super().to_client(data)
-        if not data:
-            self.end(packets.VOLUNTARY)
-
-
-@wrong()
+@wrong("udp/large")
 class LosesLargeDatagrams(DatagramStream):
     async def to_client(self, data: bytes) -> None:
         if len(data) < 10_000:
             await super().to_client(data)
 
 
-@wrong()
+@wrong("udp/two-streams")
 class SharesDatagramSockets(DatagramStream):
     """Two streams to one destination are one."""
 
@@ -970,16 +1037,32 @@ class SharesDatagramSockets(DatagramStream):
         self.connection.send(packets.data(first.number, data))
 
 
-@wrong()
-class NoDatagramsAgreed(Connection):
-    """Offers UDP, and refuses it."""
-
-    @property
-    def has_udp(self) -> bool:
-        return self.version == 1
-
-
-@wrong()
+@wrong("udp/echo")
 class OtherDatagrams(DatagramStream):
     async def to_client(self, data: bytes) -> None:
-        await super().to_client(data[::-1])
+        await super().to_client(data[::-1] if len(data) > 100 else data)
+
+
+@wrong("udp/close")
+class KeepsDatagramStreams(DatagramStream):
+    """Goes on after the client's CLOSE."""
+
+    def received_close(self) -> None:
+        pass
+
+
+@wrong("udp/unresolvable")
+class WrongReasonForNoNameOfDatagrams(DatagramStream):
+    def reason_for(self, error: OSError) -> int:
+        return packets.VOLUNTARY
+
+
+@wrong("udp/unresolvable")
+class SilentAboutNoNameOfDatagrams(DatagramStream):
+    def end(self, reason: int) -> None:
+        self.forget()
+
+
+@wrong("udp/not-agreed")
+class DatagramsThatWereNotAgreed(Connection):
+    has_udp = True
