@@ -164,7 +164,6 @@ FINDINGS = {
     "wisp-python": {
         "handshake/subprotocol": "warn",
         "streams/id-twice": "warn",
-        "credit/stalled-beside": "fail",
         "credit/overdrawn": "warn",
         "credit/none-for-udp": "fail",
         "udp/empty": "warn",
@@ -173,6 +172,8 @@ FINDINGS = {
         "errors/host-not-utf8": "fail",
     },
 }
+#: What is found in one run and not in the next: how much is on its way when streams stop decides it.
+VARYING = {"wisp-js-v1": set(), "wisp-js-v2": set(), "wisp-python": {"credit/stalled-beside"}}
 #: What ends the process of wisp-js: its WebSockets' errors are not handled.
 DEADLY = {
     "wisp-js-v1": ["errors/unmasked-frame", "errors/reserved-bits", "errors/unknown-opcode",
@@ -188,7 +189,7 @@ def test_real_server(start: Start, kind: str) -> None:
     run = wispcheck.check(f"ws://127.0.0.1:{server.port}/", "--timeout", "2",
                           *(option for name in DEADLY[kind] for option in ("--skip", name)))
     found = {name: outcome for name, outcome in run.outcomes.items()
-             if outcome in ("fail", "warn")}
+             if outcome in ("fail", "warn") and name not in VARYING[kind]}
     assert found == FINDINGS[kind], complaints(run)
     assert run.code == FAILED and server.alive
 

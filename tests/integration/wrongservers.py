@@ -581,6 +581,19 @@ class WrongReasonAtTheEnd(Stream):
         return packets.NETWORK_ERROR
 
 
+@wrong("streams/close-stops-far-end")
+class HalfClosesDestination(Stream):
+    """On the client's CLOSE only ends what it sends, and passes on what still comes."""
+
+    async def close_destination(self, writer: asyncio.StreamWriter) -> None:
+        writer.write_eof()
+
+    async def download(self, reader: asyncio.StreamReader) -> int:
+        while data := await reader.read(CHUNK):
+            await self.to_client(data)
+        return packets.VOLUNTARY
+
+
 @wrong("streams/close-reaches-far-end")
 class KeepsDestination(Stream):
     """Does not close the destination's connection on the client's CLOSE."""
