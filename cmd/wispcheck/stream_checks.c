@@ -2,6 +2,9 @@
  * The group "streams": what a TCP stream carries, how many there can be, what their ids may be, and how they end. Every
  * check begins with a connection of its own.
  */
+#include <inttypes.h>
+#include <stdio.h>
+
 #include <openssl/rand.h>
 
 #include "check.h"
@@ -20,6 +23,8 @@
 /* When nothing has come for so long, nothing is on its way any more. */
 #define QUIET_MS 200
 #define SLOW_READER_MS 1000
+/* What may be on its way from the far end when it is closed: in kernels, and in a server. */
+#define ON_THE_WAY_BYTES (UINT64_C(64) << 20)
 
 /* ---- echo ---- */
 
@@ -438,6 +443,37 @@ run_close_reaches_far_end(struct checker *checker, struct verdict *verdict)
 									 : "another stream's connection was closed");
 }
 
+static void
+run_close_stops_far_end(struct checker *checker, struct verdict *verdict)
+{
+	struct exchange_stream stream = {.id = 1, .kind = TARGET_SOURCE, .to_receive = 4 * ON_THE_WAY_BYTES};
+	const uint64_t end_ms = clock_now_ms() + 4 * checker->timeout_ms;
+	uint64_t late_bytes = 0;
+	struct exchange exchange;
+	struct probe_event event;
+
+	if (!exchange_begin(&exchange, checker, &stream, 1, verdict))
+		return;
+	exchange_connect(&exchange, &stream);
+	while (stream.received < 1 << 20) {
+		if (exchange_step(&exchange, checker->timeout_ms) == EXCHANGE_MOVED && clock_now_ms() < end_ms)
+			continue;
+		verdict_fail(verdict, "%s", exchange.fault[0] != '\0' ? exchange.fault : "the data did not come");
+		return;
+	}
+	exchange_close(&exchange, &stream);
+	do {
+		probe_next_within(checker->probe, &event, QUIET_MS);
+		if (event.kind == PROBE_PACKET && event.type == WISP_DATA && event.stream == stream.id)
+			late_bytes += event.size;
+	} while (event.kind != PROBE_SILENCE && probe_is_open(checker->probe) && late_bytes <= ON_THE_WAY_BYTES &&
+		 clock_now_ms() < end_ms);
+	if (late_bytes > ON_THE_WAY_BYTES)
+		verdict_fail(verdict, "%" PRIu64 " MiB came after that, and it went on", late_bytes >> 20);
+	else if (late_bytes > 0)
+		verdict_note(verdict, "%" PRIu64 " KiB were on their way", late_bytes >> 10);
+}
+
 const struct check stream_checks[] = {
 	{"streams/echo-0", DATA_SECTION, "An empty DATA packet does no harm to what comes behind it", NEEDS_TARGETS,
 		run_echo_0},
@@ -480,5 +516,8 @@ const struct check stream_checks[] = {
 	{"streams/close-reaches-far-end", CLOSE_SECTION,
 		"The client's CLOSE closes the connection to the far end, and no other", NEEDS_TARGETS,
 		run_close_reaches_far_end},
+	{"streams/close-stops-far-end", CLOSE_SECTION,
+		"The client's CLOSE stops the DATA of a far end that goes on sending", NEEDS_TARGETS,
+		run_close_stops_far_end},
 	{0},
 };

@@ -30,6 +30,7 @@
 #define COUNT_SIZE 8
 #define SINK_ASKED 0xff
 #define UDP_TARGETS 2
+#define SILENT_RECEIVE_BYTES 65536
 
 struct own_targets;
 
@@ -203,6 +204,10 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	}
 	if (n < 0 && is_passing(errno))
 		return;
+	if (target->kind == TARGET_SOURCE && n == 0 && target->asked == COUNT_SIZE) {
+		event_del(&target->readable); /* only a connection that is closed both ways stops it */
+		return;
+	}
 	if (target->kind == TARGET_TELLING && n == 0)
 		own->targets.telling_ended++;
 	else if (target->kind == TARGET_TELLING)
@@ -331,6 +336,9 @@ open_tcp(struct own_targets *own, const struct evutil_addrinfo *address, enum ta
 		own->refusing = fd; /* bound but not listening: it refuses, and nobody else can have it */
 		return true;
 	}
+	/* So that little fits into the kernel; where this fails, more does. Connections inherit it. */
+	if (kind == TARGET_SILENT)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){SILENT_RECEIVE_BYTES}, sizeof(int));
 	port->owner = own;
 	port->kind = kind;
 	port->listener = evconnlistener_new(
@@ -430,11 +438,15 @@ void
 targets_free(struct targets *targets)
 {
 	struct own_targets *own = (struct own_targets *)targets;
+	struct target *target;
+	struct target *next;
 
 	if (own == NULL)
 		return;
-	while (!TAILQ_EMPTY(&own->connections))
-		target_free(TAILQ_FIRST(&own->connections));
+	for (target = TAILQ_FIRST(&own->connections); target != NULL; target = next) {
+		next = TAILQ_NEXT(target, entry);
+		target_free(target);
+	}
 	for (enum target_kind kind = 0; kind < TARGET_KINDS; kind++)
 		if (own->tcp[kind].listener != NULL)
 			evconnlistener_free(own->tcp[kind].listener);
