@@ -100,7 +100,7 @@ text_end(struct report *report)
 	else if (ran == 0)
 		paint(report, YELLOW, "Nothing of this server could be tested.");
 	else if (counts[OUTCOME_SKIP] > 0)
-		paint(report, GREEN, "This server passed every check that fits it.");
+		paint(report, GREEN, "This server passed every check that could run.");
 	else
 		paint(report, GREEN, "This server passed every check.");
 	puts("");
