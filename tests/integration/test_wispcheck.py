@@ -153,6 +153,8 @@ WISP_JS = {
     "streams/id-twice": "warn",
     # Its queue is emptied when the far end closes, and no CLOSE follows.
     "streams/far-end-closes-slow-reader": "fail",
+    # It ends its own direction only, and passes on what still comes.
+    "streams/close-stops-far-end": "fail",
     "credit/none-for-udp": "fail",
     "errors/refused": "warn",
     "errors/unresolvable": "warn",

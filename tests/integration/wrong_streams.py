@@ -248,6 +248,20 @@ class WrongReasonAtTheEnd(Stream):
         return packets.NETWORK_ERROR
 
 
+@wrong("streams/close-stops-far-end")
+class TalksAfterClose(Stream):
+    """Passes on what the destination sends after the client's CLOSE."""
+
+    async def close_destination(self, writer: asyncio.StreamWriter) -> None:
+        if writer.can_write_eof():
+            writer.write_eof()
+
+    async def download(self, reader: asyncio.StreamReader) -> int:
+        while data := await reader.read(CHUNK):
+            await self.to_client(data)
+        return packets.VOLUNTARY
+
+
 @wrong("streams/close-reaches-far-end")
 class KeepsDestination(Stream):
     """Does not close the destination's connection on the client's CLOSE."""
