@@ -149,15 +149,13 @@ def test_right_server(start: Start, options: dict[str, Any], more: tuple[str, ..
 
 
 #: What is known of them. A change here is news for their authors, or for those who use them.
-WISP_JS_V1 = {
+WISP_JS = {
     "streams/id-twice": "warn",
     # Its queue is emptied when the far end closes, and no CLOSE follows.
     "streams/far-end-closes-slow-reader": "fail",
     # It ends its own direction only, and passes on what still comes.
     "streams/close-stops-far-end": "fail",
     "credit/none-for-udp": "fail",
-    "udp/no-continue": "fail",
-    "udp/unresolvable": "warn",
     "errors/refused": "warn",
     "errors/unresolvable": "warn",
     "errors/empty-host": "fail",  # it takes it for localhost
@@ -188,8 +186,6 @@ SOMETIMES = {
     "wisp-js-v2": {"streams/id-zero"},
     "wisp-python": {"credit/stalled-beside", "streams/id-zero"},
 }
-#: What is found in one run and not in the next: how much is on its way when streams stop decides it.
-VARYING = {"wisp-js-v1": set(), "wisp-js-v2": set(), "wisp-python": {"credit/stalled-beside"}}
 #: What ends the process of wisp-js: its WebSockets' errors are not handled.
 DEADLY = {
     "wisp-js-v1": ["errors/unmasked-frame", "errors/reserved-bits", "errors/unknown-opcode",
