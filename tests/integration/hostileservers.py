@@ -130,18 +130,15 @@ HTTP_MISDEEDS: dict[str, Misdeed] = {
 }
 
 
-def read_key(conn: socket.socket) -> tuple[str, bool]:
-    """Take the client's request; its key, and whether it offers version 2."""
+def read_key(conn: socket.socket) -> str:
+    """Take the client's request; its key."""
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         if not (byte := conn.recv(1)):
             raise ConnectionError("no request")
         head += byte
-    lines = dict(line.lower().split(": ", 1) if ": " in line else (line, "")
-                 for line in head.decode("latin-1").split("\r\n"))
-    original = next(line.split(": ", 1)[1] for line in head.decode("latin-1").split("\r\n")
-                    if line.lower().startswith("sec-websocket-key: "))
-    return original, "sec-websocket-protocol" in lines
+    return next(line.split(": ", 1)[1] for line in head.decode("latin-1").split("\r\n")
+                if line.lower().startswith("sec-websocket-key: "))
 
 
 def instead_of_http(misdeed: Misdeed) -> Misdeed:
@@ -161,21 +158,10 @@ def after_upgrade(misdeed: Misdeed) -> Misdeed:
 
 
 def upgrade(conn: socket.socket) -> None:
-    key, _ = read_key(conn)
+    key = read_key(conn)
     conn.sendall("\r\n".join(["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket",
                               "Connection: Upgrade", f"Sec-WebSocket-Accept: {accept_key(key)}",
                               "", ""]).encode())
-
-
-def after_handshake(misdeed: Misdeed) -> Misdeed:
-    """As a server of version 1."""
-
-    def serve(conn: socket.socket) -> None:
-        upgrade(conn)
-        conn.sendall(binary(packets.credit(0, 128)))
-        misdeed(conn)
-
-    return serve
 
 
 def after_connect(misdeed: Misdeed) -> Misdeed:
