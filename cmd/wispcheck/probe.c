@@ -51,7 +51,6 @@ struct probe {
 	uint8_t *message; /* the one under way, or that was handed out last: gathered here unless it came whole */
 	size_t message_size;
 	size_t message_room;
-	size_t message_frames;
 	bool unread; /* there is more to read than one look takes */
 	bool over;   /* nothing more will come */
 	const char *over_text;
@@ -194,7 +193,7 @@ begin_messages(struct probe *probe)
 {
 	wisp_frame_decoder_init(&probe->frames, false);
 	probe->taken = probe->received_size = 0;
-	probe->message_size = probe->message_frames = 0;
+	probe->message_size = 0;
 	probe->over = probe->wrong = false;
 	outbox_clear(&probe->out);
 	probe->holds = false;
@@ -394,7 +393,7 @@ static bool
 gather(struct probe *probe, const struct wisp_frame_piece *piece)
 {
 	if (piece->first)
-		probe->message_size = probe->message_frames = 0;
+		probe->message_size = 0;
 	if (piece->size > PROBE_MESSAGE_MAX - probe->message_size)
 		return false;
 	if (probe->message_size + piece->size > probe->message_room) {
@@ -632,9 +631,10 @@ probe_greet(struct probe *probe)
 		if ((event.kind == PROBE_PING || event.kind == PROBE_PONG) && clock_now_ms() < deadline_ms)
 			continue;
 		if (!as_packet(&event, &packet)) {
+			const char *came = probe_describe(&event); /* which may be why the connection failed */
+
 			failure_clear(&probe->failure);
-			failure_set(&probe->failure, FAILURE_PASSING, "in the Wisp handshake came %s",
-				probe_describe(&event));
+			failure_set(&probe->failure, FAILURE_PASSING, "in the Wisp handshake came %s", came);
 			return false;
 		}
 		wisp_handshake_receive(handshake, &packet);

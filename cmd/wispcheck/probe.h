@@ -111,7 +111,6 @@ struct probe_event {
 	uint32_t stream;  /* PACKET */
 	uint8_t *payload; /* PACKET: behind the header; valid until the next call */
 	size_t size;
-	bool fragmented;  /* PACKET: the message came in several frames */
 	uint32_t credit;  /* PACKET: a CONTINUE's; 0 when it is too short */
 	uint8_t reason;   /* PACKET: a CLOSE's; 0 when it is too short */
 	uint16_t status;  /* CLOSE: the WebSocket's status */
