@@ -16,10 +16,9 @@
 #define CHUNK_MAX WIRE_BUFFER_SIZE
 /* How much may wait unsent in the kernel before it calls the connection full. */
 #define UNSENT_MAX (16 * 1024)
-/* A TLS record of the largest size, and how many of them go into one system call. */
-#define RECORD_SIZE (16 * 1024)
+/* How many TLS records of the largest size go into one system call. */
 #define RECORD_OVERHEAD_MAX 256
-#define BATCH_SIZE (4 * (RECORD_SIZE + RECORD_OVERHEAD_MAX))
+#define BATCH_SIZE (4 * (WIRE_RECORD_SIZE + RECORD_OVERHEAD_MAX))
 /* After so many chunks, others get their turn. */
 #define CHUNKS_PER_TURN 8
 
@@ -121,7 +120,7 @@ wire_send(struct wire *wire, struct wisp_session *session, struct lws *wsi, enum
 			pace_reset(&wire->pace);
 			return WIRE_DONE;
 		}
-		if (n > RECORD_SIZE && ssl != NULL && wire->batch == NULL)
+		if (n > WIRE_RECORD_SIZE && ssl != NULL && wire->batch == NULL)
 			begin_batches(wire, ssl);
 		if (lws_write(wsi, buffer + LWS_PRE, n, protocol) < (int)n)
 			return WIRE_BROKEN;

@@ -18,6 +18,8 @@ struct wisp_session;
 
 /* The most that is read or written in one go. */
 #define WIRE_BUFFER_SIZE (128 * 1024)
+/* The most that a TLS record carries (RFC 8446 section 5.1). */
+#define WIRE_RECORD_SIZE (16 * 1024)
 
 /* Set what all of our contexts have in common. `fd_limit` bounds how many connections there can be at once. */
 void wire_context_info(struct lws_context_creation_info *info, unsigned fd_limit);

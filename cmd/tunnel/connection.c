@@ -18,8 +18,6 @@
 #define LWS_TIMEOUT_S 60
 /* Some servers say much in their headers; libwebsockets' own limit is 4 KiB, with the request's path and host. */
 #define ANSWER_SIZE_MAX (24 * 1024)
-/* The most that a TLS record carries. */
-#define RECORD_SIZE (16 * 1024)
 /* How often libwebsockets is served in a row: each time may call back, and a callback may make more to do. */
 #define PUMP_MAX 64
 #define PUMP_MIN 3
@@ -365,7 +363,7 @@ connection_read(struct connection *connection)
 	connection->received = 0;
 	connection->reading = true;
 	connection->readable = true;
-	while (connection->readable && !ended && WIRE_BUFFER_SIZE - connection->received >= RECORD_SIZE)
+	while (connection->readable && !ended && WIRE_BUFFER_SIZE - connection->received >= WIRE_RECORD_SIZE)
 		connection->readable = read_record(connection, &ended);
 	connection->reading = false;
 	if (connection->received > 0 &&

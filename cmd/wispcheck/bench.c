@@ -7,12 +7,11 @@
 #include "apart.h"
 #include "bench_report.h"
 #include "check.h"
-#include "clock.h"
 #include "load.h"
 #include "log.h"
 #include "probe.h"
+#include "reply.h"
 
-#define EXIT_UNREACHED 3
 #define STREAMS_BESIDE 4
 #define MEGABYTE 1e6
 
@@ -69,23 +68,13 @@ greet(struct bench *bench, struct bench_server *server, const char *why)
 static bool
 reaches_targets(struct bench *bench, struct bench_server *server)
 {
-	const struct targets *targets = bench->site.targets;
-	const uint64_t deadline_ms = clock_now_ms() + bench->options->timeout_ms;
-	struct probe *probe = bench->checker.probe;
 	char text[BENCH_NOTE_SIZE];
 	struct probe_event event;
 
-	probe_send_connect(probe, 1, WISP_TCP, targets->host, targets->tcp[TARGET_ECHO]);
-	probe_send_packet(probe, WISP_DATA, 1, "x", 1);
-	do {
-		const uint64_t now_ms = clock_now_ms();
-
-		probe_next_within(probe, &event, deadline_ms > now_ms ? deadline_ms - now_ms : 0);
-		if (event.kind == PROBE_PACKET && event.type == WISP_DATA && event.stream == 1)
-			return true;
-	} while (event.kind <= PROBE_PONG && event.type != WISP_CLOSE && clock_now_ms() < deadline_ms);
-	snprintf(text, sizeof text, "the server does not lead to the targets at %s: there came %.150s", targets->host,
-		probe_describe(&event));
+	if (reply_echoes(&bench->checker, 1, &event))
+		return true;
+	snprintf(text, sizeof text, "the server does not lead to the targets at %s: there came %.150s",
+		bench->checker.targets->host, probe_describe(&event));
 	bench_note(server, "connection", text);
 	return false;
 }
@@ -196,7 +185,7 @@ run(struct bench *bench)
 	probe_free(bench->checker.probe);
 	if (!reached) {
 		log_error("cannot connect to any server");
-		return EXIT_UNREACHED;
+		return EXIT_NO_CONNECTION;
 	}
 	if (!measured)
 		log_error("no server leads to the targets: see --target, and what the server allows");
@@ -230,6 +219,7 @@ bench_run(const struct bench_options *options)
 	if (!options->targets->own || apart_start(&apart, options->targets->host)) {
 		if (options->targets->own)
 			bench->site.targets = &apart.targets;
+		bench->checker.targets = bench->site.targets;
 		code = run(bench);
 	}
 	if (!apart_stop(&apart)) {

@@ -27,6 +27,9 @@ enum outcome {
 
 #define VERDICT_TEXT_SIZE 300
 
+/* The exit code when no server could be connected to at all. */
+#define EXIT_NO_CONNECTION 3
+
 /* What came of a check. A check that says nothing has passed. */
 struct verdict {
 	enum outcome outcome;

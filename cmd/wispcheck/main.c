@@ -24,7 +24,6 @@
 #include "usage.h"
 #include "wire.h"
 
-#define EXIT_NO_CONNECTION 3
 /* A check is given up after so many time-outs. */
 #define CHECK_TIMEOUTS 24
 #define DEFAULT_HOST "127.0.0.1"

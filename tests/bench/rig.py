@@ -5,7 +5,6 @@ import dataclasses
 import os
 import pathlib
 import re
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -180,9 +179,3 @@ class Rig:
 def rig(build: pathlib.Path):
     with contextlib.ExitStack() as stack:
         yield Rig(stack, build)
-
-
-def missing(*programs: str) -> list[str]:
-    """Those that are not installed."""
-    return [name for name in programs if shutil.which(name) is None]
-
