@@ -73,8 +73,6 @@ judge_connection_error(struct connection *connection, const char *text)
 	const struct tls *tls = &connection->tls;
 	const char *alert = SSL_alert_desc_string_long(tls->alert);
 
-	if (connection->state == CONNECTION_REDIRECTED)
-		return; /* it is we who end it */
 	if (tls->refused != NULL)
 		failure_set(connection->failure, FAILURE_LASTING,
 			"the server's certificate is refused: %s; trust its issuer with --cacert, or nobody with "
@@ -97,14 +95,19 @@ judge_connection_error(struct connection *connection, const char *text)
 			strstr(text, "SSL err") != NULL ? "the TLS handshake failed" : text);
 }
 
-/* The connection is over. After TLS 1.3's handshake, the server may still refuse our certificate. */
+/*
+ * The connection is over. libwebsockets gives `text` when it never stood. After TLS 1.3's handshake, the server may
+ * still refuse our certificate; when the request broke on that, nobody has read why.
+ */
 static void
-judge_end(struct connection *connection)
+judge_end(struct connection *connection, struct lws *wsi, const char *text)
 {
 	if (connection->state == CONNECTION_REDIRECTED || connection->reading)
 		return; /* connection_read() judges when all that came before the end has been passed on */
-	if (connection->state == CONNECTION_UPGRADE && connection->tls.alert >= 0)
-		judge_connection_error(connection, "");
+	if (connection->state == CONNECTION_UPGRADE && wsi != NULL)
+		tls_read_alert(&connection->tls, lws_get_ssl(wsi));
+	if (text != NULL || (connection->state == CONNECTION_UPGRADE && connection->tls.alert >= 0))
+		judge_connection_error(connection, text != NULL ? text : "");
 	failure_set(connection->failure, FAILURE_PASSING, "the server closed the connection");
 }
 
@@ -141,7 +144,7 @@ on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, 
 	case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
 		return take_answer(connection, wsi);
 	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
-		judge_connection_error(connection, in != NULL && len > 0 ? in : "no reason given");
+		judge_end(connection, wsi, in != NULL && len > 0 ? in : "no reason given");
 		connection->wsi = NULL;
 		break;
 	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP:
@@ -150,13 +153,13 @@ on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, 
 	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP_READ:
 		return take_bytes(connection, in, len);
 	case LWS_CALLBACK_COMPLETED_CLIENT_HTTP:
-		judge_end(connection);
+		judge_end(connection, wsi, NULL);
 		break;
 	case LWS_CALLBACK_CLOSED_CLIENT_HTTP:
 	case LWS_CALLBACK_WSI_DESTROY:
 		if (wsi != connection->wsi)
 			break;
-		judge_end(connection);
+		judge_end(connection, wsi, NULL);
 		connection->wsi = NULL;
 		break;
 	default:
@@ -370,7 +373,7 @@ connection_read(struct connection *connection)
 		!connection->callbacks->received(connection->arg, (uint8_t *)connection->buffer, connection->received))
 		return true;
 	if (ended)
-		judge_end(connection);
+		judge_end(connection, NULL, NULL);
 	return connection->received > 0;
 }
 

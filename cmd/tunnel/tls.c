@@ -199,6 +199,15 @@ tls_aim(struct tls *tls, const struct url *url, bool presents)
 	tls->alert = -1;
 }
 
+void
+tls_read_alert(struct tls *tls, SSL *ssl)
+{
+	char byte;
+
+	if (tls->alert < 0 && ssl != NULL && SSL_is_init_finished(ssl))
+		(void)SSL_peek(ssl, &byte, sizeof byte); /* on_info() hears of it */
+}
+
 bool
 tls_alert_is_about_certificate(const struct tls *tls)
 {

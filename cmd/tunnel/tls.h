@@ -40,6 +40,12 @@ bool tls_reload(struct tls *tls);
  */
 void tls_aim(struct tls *tls, const struct url *url, bool presents);
 
+/*
+ * A handshake was finished, and then the connection broke, maybe while writing: what was still unread may be an alert.
+ * `ssl` may be NULL.
+ */
+void tls_read_alert(struct tls *tls, SSL *ssl);
+
 /* Whether the server's alert was about our certificate, or that there was none. */
 bool tls_alert_is_about_certificate(const struct tls *tls);
 
