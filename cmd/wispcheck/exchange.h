@@ -41,7 +41,6 @@ struct exchange {
 	struct exchange_stream *streams; /* the caller's: all that were ever opened on this connection */
 	size_t count;
 	size_t next; /* whose turn it is to send */
-	bool beside; /* other streams are open on this connection, and what comes for them is nobody's business */
 	char fault[EXCHANGE_FAULT_SIZE]; /* what the server did wrong; "" as long as it did nothing */
 };
 
@@ -67,12 +66,5 @@ enum exchange_result exchange_step(struct exchange *exchange, uint64_t wait_ms);
  * false with a fault when that does not come about: nothing may stand still for the checker's time-out.
  */
 bool exchange_run(struct exchange *exchange);
-
-/*
- * Whether an echo works: on a further stream of the open connection, or on a new connection. Fails the verdict, saying
- * after what, when it does not.
- */
-bool exchange_works_still(struct checker *checker, struct verdict *verdict, const char *after);
-bool exchange_works_anew(struct checker *checker, struct verdict *verdict, const char *after);
 
 #endif

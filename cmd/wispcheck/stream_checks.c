@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "exchange.h"
 #include "probe.h"
+#include "reply.h"
 
 #define DATA_SECTION "Wisp: Packet Types, DATA"
 #define CONNECT_SECTION "Wisp: Packet Types, CONNECT"
@@ -318,31 +319,29 @@ run_id_twice(struct checker *checker, struct verdict *verdict)
 		verdict_warn(verdict, "%s came", probe_describe(&event));
 	else
 		goes_on(&exchange, &stream, verdict);
-	exchange_works_anew(checker, verdict, "after that");
+	reply_expect_service(checker, verdict, "that");
 }
 
 /* ---- stream 0 ---- */
 
-/* Whether the server still works after a packet of stream 0 that does not belong there: here, or anew if it hung up. */
-static bool
-survives(struct checker *checker, struct verdict *verdict, const char *after)
+/* See what comes of a packet of stream 0 that does not belong there: the server may do without the connection. */
+static void
+judge_stream_zero(struct checker *checker, struct verdict *verdict, const char *packet)
 {
 	const uint64_t end_ms = clock_now_ms() + checker->timeout_ms;
 	struct probe_event event;
 
 	do {
 		probe_next_within(checker->probe, &event, QUIET_MS);
-		if (event.kind != PROBE_PACKET || event.stream != 0 || event.type != WISP_DATA)
+		if (!reply_is_packet(&event, WISP_DATA, WISP_CONNECTION))
 			continue;
 		/* Only version 2 says that it is reserved. */
 		if (checker->version == 2)
-			verdict_warn(verdict, "%s, it serves a stream 0, which is reserved", after);
+			verdict_warn(verdict, "after %s, it serves a stream 0, which is reserved", packet);
 		else
-			verdict_note(verdict, "%s, it serves a stream 0", after);
+			verdict_note(verdict, "after %s, it serves a stream 0", packet);
 	} while (event.kind != PROBE_SILENCE && probe_is_open(checker->probe) && clock_now_ms() < end_ms);
-	if (probe_is_open(checker->probe))
-		return exchange_works_still(checker, verdict, after);
-	return exchange_works_anew(checker, verdict, after) && probe_begin(checker, verdict);
+	reply_expect_life(checker, verdict, packet);
 }
 
 static void
@@ -352,15 +351,17 @@ run_id_zero(struct checker *checker, struct verdict *verdict)
 
 	if (!probe_begin(checker, verdict))
 		return;
-	probe_send_packet(checker->probe, WISP_DATA, 0, "x", 1);
-	if (!survives(checker, verdict, "after DATA of stream 0"))
+	probe_send_packet(checker->probe, WISP_DATA, WISP_CONNECTION, "x", 1);
+	judge_stream_zero(checker, verdict, "DATA of stream 0");
+	if (!probe_begin(checker, verdict))
 		return;
-	probe_send_connect(checker->probe, 0, WISP_TCP, targets->host, targets->tcp[TARGET_ECHO]);
-	probe_send_packet(checker->probe, WISP_DATA, 0, "x", 1);
-	if (!survives(checker, verdict, "after CONNECT of stream 0"))
+	probe_send_connect(checker->probe, WISP_CONNECTION, WISP_TCP, targets->host, targets->tcp[TARGET_ECHO]);
+	probe_send_packet(checker->probe, WISP_DATA, WISP_CONNECTION, "x", 1);
+	judge_stream_zero(checker, verdict, "CONNECT of stream 0");
+	if (!probe_begin(checker, verdict))
 		return;
-	probe_send_close(checker->probe, 0, WISP_REASON_VOLUNTARY);
-	survives(checker, verdict, "after CLOSE of stream 0");
+	probe_send_close(checker->probe, WISP_CONNECTION, WISP_REASON_VOLUNTARY);
+	judge_stream_zero(checker, verdict, "CLOSE of stream 0");
 }
 
 /* ---- ends ---- */
