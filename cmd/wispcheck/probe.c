@@ -112,6 +112,7 @@ try_address(struct probe *probe, const struct probe_opening *opening, uint64_t d
 		.presents = own,
 		.address = route_next_address(&probe->route),
 		.offers_v2 = opening->offers_v2,
+		.plain = opening->plain,
 	};
 	failure_clear(&probe->failure);
 	connection_start(&probe->connection, &request);
@@ -161,6 +162,7 @@ probe_open(struct probe *probe, const struct probe_opening *opening)
 
 	probe_close(probe);
 	failure_clear(&probe->failure);
+	probe->kept_out = false;
 	memset(&probe->connection.answer, 0, sizeof probe->connection.answer);
 	route_begin(&probe->route, clock_now_ms());
 	for (;;) {
@@ -263,8 +265,17 @@ probe_greet(struct probe *probe)
 	if (handshake->state == WISP_HANDSHAKE_DONE)
 		return true;
 	failure_clear(&probe->failure);
-	failure_set(&probe->failure, FAILURE_ANSWERED, "%s", handshake->error);
+	probe->kept_out = introduction_judge_credentials(
+		handshake, probe->checker->options, &probe->route, &probe->failure);
+	if (!probe->kept_out)
+		failure_set(&probe->failure, FAILURE_ANSWERED, "%s", handshake->error);
 	return false;
+}
+
+bool
+probe_is_kept_out(const struct probe *probe)
+{
+	return probe->kept_out;
 }
 
 const struct wisp_handshake *

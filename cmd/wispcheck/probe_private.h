@@ -26,6 +26,7 @@ struct probe {
 	bool holds; /* nothing is written for the time being */
 	struct wisp_client_options wisp;
 	struct wisp_handshake handshake;
+	bool kept_out;
 
 	uint8_t *received; /* the connection's bytes; from `taken` to `received_size` they are not decoded yet */
 	size_t taken;
