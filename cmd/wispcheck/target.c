@@ -22,6 +22,7 @@
 
 #include "bytes.h"
 #include "log.h"
+#include "unanswering.h"
 
 /* Beyond it, the oldest connection goes: those of SILENT need not show that they are over. */
 #define CONNECTIONS_MAX 1024
@@ -67,6 +68,7 @@ struct own_targets {
 	char *host; /* what targets.host points to */
 	struct port tcp[TARGET_KINDS];
 	evutil_socket_t refusing;
+	struct unanswering unanswering;
 	evutil_socket_t udp[UDP_TARGETS];
 	struct event udp_readable[UDP_TARGETS];
 	struct target_list connections; /* the oldest first */
@@ -221,7 +223,6 @@ static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct target *target = arg;
-	struct own_targets *own = target->owner;
 	const ssize_t n = recv(fd, scratch, sizeof scratch, 0);
 
 	(void)what;
@@ -235,10 +236,6 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		event_del(&target->readable); /* only a connection that is closed both ways stops it */
 		return;
 	}
-	if (target->kind == TARGET_TELLING && n == 0)
-		own->targets.telling_ended++;
-	else if (target->kind == TARGET_TELLING)
-		own->targets.telling_reset++;
 	target_free(target);
 }
 
@@ -294,10 +291,10 @@ on_accepted(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr
 	event_add(&target->readable, NULL);
 	TAILQ_INSERT_TAIL(&own->connections, target, entry);
 	own->connection_count++;
-	if (port->kind == TARGET_TELLING) {
+	if (port->kind == TARGET_TELLING)
 		own->targets.telling_open++;
-		own->targets.telling_opened++;
-	}
+	else if (port->kind == TARGET_ECHO)
+		own->targets.echo_opened++;
 }
 
 /* ---- UDP ---- */
@@ -305,7 +302,8 @@ on_accepted(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr
 static void
 on_datagram(evutil_socket_t fd, short what, void *arg)
 {
-	uint8_t *datagram = arg;
+	static uint8_t datagram[DATAGRAM_MAX];
+	struct own_targets *own = arg;
 
 	(void)what;
 	for (int i = 0; i < DATAGRAMS_PER_TURN; i++) {
@@ -315,6 +313,7 @@ on_datagram(evutil_socket_t fd, short what, void *arg)
 
 		if (n < 0)
 			return;
+		own->targets.datagrams++;
 		/* What the kernel does not take is lost, as datagrams are. */
 		(void)sendto(fd, datagram, (size_t)n, MSG_NOSIGNAL, (struct sockaddr *)&from, from_size);
 	}
@@ -378,27 +377,39 @@ open_tcp(struct own_targets *own, const struct evutil_addrinfo *address, enum ta
 static bool
 open_udp(struct own_targets *own, const struct evutil_addrinfo *address, size_t i, uint16_t wanted, uint16_t *port)
 {
-	static uint8_t datagram[DATAGRAM_MAX];
-
 	own->udp[i] = bind_socket(address, SOCK_DGRAM, wanted, port);
 	if (own->udp[i] < 0)
 		return false;
-	event_assign(&own->udp_readable[i], own->base, own->udp[i], EV_READ | EV_PERSIST, on_datagram, datagram);
+	event_assign(&own->udp_readable[i], own->base, own->udp[i], EV_READ | EV_PERSIST, on_datagram, own);
 	return event_add(&own->udp_readable[i], NULL) == 0;
+}
+
+static bool
+open_unanswering(struct own_targets *own, const struct evutil_addrinfo *address, uint16_t wanted)
+{
+	const evutil_socket_t fd = bind_socket(address, SOCK_STREAM, wanted, &own->targets.unanswering);
+
+	return fd >= 0 && unanswering_start(&own->unanswering, fd);
+}
+
+/* The port behind one that was asked for; behind any, any. */
+static uint16_t
+behind(uint16_t port, unsigned places)
+{
+	return (uint16_t)(port != 0 ? port + places : 0);
 }
 
 static bool
 open_all(struct own_targets *own, const struct evutil_addrinfo *address, uint16_t base_port)
 {
-	uint16_t wanted = base_port;
+	struct targets *targets = &own->targets;
 
-	for (enum target_kind kind = 0; kind < TARGET_KINDS; kind++) {
-		if (!open_tcp(own, address, kind, wanted))
+	for (enum target_kind kind = 0; kind < TARGET_KINDS; kind++)
+		if (!open_tcp(own, address, kind, behind(base_port, kind)))
 			return false;
-		wanted = (uint16_t)(base_port != 0 ? wanted + 1 : 0);
-	}
-	return open_udp(own, address, 0, wanted, &own->targets.udp_echo) &&
-	       open_udp(own, address, 1, (uint16_t)(base_port != 0 ? wanted + 1 : 0), &own->targets.udp_second);
+	return open_udp(own, address, 0, behind(base_port, TARGET_KINDS), &targets->udp_echo) &&
+	       open_udp(own, address, 1, behind(base_port, TARGET_KINDS + 1), &targets->udp_second) &&
+	       open_unanswering(own, address, behind(base_port, TARGET_KINDS + 2));
 }
 
 /* ---- life ---- */
@@ -415,6 +426,7 @@ new_targets(const char *host)
 	}
 	own->targets.host = own->host;
 	own->refusing = own->udp[0] = own->udp[1] = -1;
+	unanswering_init(&own->unanswering);
 	TAILQ_INIT(&own->connections);
 	return own;
 }
@@ -457,7 +469,8 @@ targets_elsewhere(const char *host, uint16_t base_port)
 	for (enum target_kind kind = 0; kind < TARGET_KINDS; kind++)
 		own->targets.tcp[kind] = port++;
 	own->targets.udp_echo = port++;
-	own->targets.udp_second = port;
+	own->targets.udp_second = port++;
+	own->targets.unanswering = port;
 	return &own->targets;
 }
 
@@ -485,6 +498,7 @@ targets_free(struct targets *targets)
 		event_del(&own->udp_readable[i]);
 		evutil_closesocket(own->udp[i]);
 	}
+	unanswering_stop(&own->unanswering);
 	free(own->host);
 	free(own);
 }

@@ -394,7 +394,7 @@ def test_targets_are_not_reached(start: Start) -> None:
 
 
 def test_targets_elsewhere(start: Start, url: str) -> None:
-    base = 20000 + os.getpid() % 1000 * 8  # below those that the kernel gives to others
+    base = 20000 + os.getpid() % 1000 * 9  # below those that the kernel gives to others
     targets = start(Program("wispcheck", "--targets", "--listen", f"127.0.0.1:{base}"))
     assert targets.port == base
     server = check_json("--target", f"127.0.0.1:{base}", "--only", PASSING, url)
