@@ -67,6 +67,7 @@ struct checker {
 	bool asks_for_credentials; /* version 2 */
 	bool confirms;             /* it offers to confirm streams */
 	bool reaches_targets;
+	bool echoes; /* and what was sent to them came back right: so that shows whether the server still works */
 	bool reaches_udp_targets;
 	const char *kept_out; /* why the server does not let us in, which probe_begin() says; NULL when it does */
 };
