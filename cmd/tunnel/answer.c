@@ -19,6 +19,9 @@ static void
 judge_status(unsigned status, struct failure *failure)
 {
 	switch (status) {
+	case 0:
+		failure_set(failure, FAILURE_ANSWERED, "what answers does not speak HTTP; check the port");
+		return;
 	case 400:
 		failure_set(failure, FAILURE_ANSWERED,
 			"the server does not like the request (HTTP %u); check the URL, whether it is ws or wss, and "

@@ -19,6 +19,7 @@ from checks_manual import groups
 from conftest import Start
 from credentials import write_secret
 from fakeserver import FakeServer
+from origin import Service
 from packets import Ended
 from procs import BUILD, GUARD, Program, clean_environment, in_background, refusing_port
 from test_cli import URL, check_failure, check_usage_error, run
@@ -455,6 +456,12 @@ def test_silent_server(fake: FakeServer) -> None:
 
 def test_no_websocket(wispd: Wispd) -> None:
     check_no_connection("404", f"ws://127.0.0.1:{wispd.port}/elsewhere/")
+
+
+def test_no_http(start: Start) -> None:
+    """Whatever is sent comes back."""
+    echo = start(Service(lambda conn: conn.sendall(conn.recv(1 << 16))))
+    check_no_connection("does not speak HTTP", f"ws://127.0.0.1:{echo.port}/")
 
 
 def test_name_that_does_not_resolve() -> None:
