@@ -80,15 +80,13 @@ greet(struct checker *checker, struct obstacles *obstacles)
 
 	if (probe_open(checker->probe, &opening) && probe_greet(checker->probe)) {
 		checker->credit = handshake->credit;
+		checker->greets = true;
 		return true;
 	}
+	snprintf(obstacles->handshake, VERDICT_TEXT_SIZE, "%s", probe_failure(checker->probe));
 	if (probe_is_kept_out(checker->probe)) {
 		checker->asks_for_credentials = true;
-		snprintf(obstacles->handshake, VERDICT_TEXT_SIZE, "%s", probe_failure(checker->probe));
 		checker->kept_out = obstacles->handshake;
-	} else {
-		snprintf(obstacles->handshake, VERDICT_TEXT_SIZE, "no Wisp handshake: %s",
-			probe_failure(checker->probe));
 	}
 	return false;
 }

@@ -254,7 +254,7 @@ probe_greet(struct probe *probe)
 			const char *came = probe_describe(&event); /* which may be why the connection failed */
 
 			failure_clear(&probe->failure);
-			failure_set(&probe->failure, FAILURE_PASSING, "in the Wisp handshake came %s", came);
+			failure_set(&probe->failure, FAILURE_PASSING, "%s came in the handshake of Wisp", came);
 			return false;
 		}
 		wisp_handshake_receive(handshake, &packet);

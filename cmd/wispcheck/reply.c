@@ -118,17 +118,11 @@ reply_expect_service(struct checker *checker, struct verdict *verdict, const cha
 	const struct probe_opening opening = {.offers_v2 = checker->version == 2};
 	struct probe_event event;
 
-	if (!probe_open(checker->probe, &opening)) {
+	if (!probe_open(checker->probe, &opening) || (checker->greets && !probe_greet(checker->probe)))
 		verdict_fail(verdict, "after %s, there is no new connection: %s", what, probe_failure(checker->probe));
-	} else if (!probe_greet(checker->probe)) {
-		/* A server that only wants credentials serves, if not us. */
-		if (!probe_is_kept_out(checker->probe))
-			verdict_fail(verdict, "after %s, there is no new connection: %s", what,
-				probe_failure(checker->probe));
-	} else if (!lives(checker, &event)) {
+	else if (checker->greets && !lives(checker, &event))
 		verdict_fail(
 			verdict, "after %s, a new connection does not work: %s came", what, probe_describe(&event));
-	}
 }
 
 bool
