@@ -2,7 +2,6 @@
  * The group "streams": what a TCP stream carries, how many there can be, what their ids may be, and how they end. Every
  * check begins with a connection of its own.
  */
-#include <inttypes.h>
 #include <stdio.h>
 
 #include <openssl/rand.h>
@@ -12,6 +11,7 @@
 #include "exchange.h"
 #include "probe.h"
 #include "reply.h"
+#include "stream_checks.h"
 
 #define DATA_SECTION "Wisp: Packet Types, DATA"
 #define CONNECT_SECTION "Wisp: Packet Types, CONNECT"
@@ -23,9 +23,6 @@
 #define MANY_STREAMS 256
 /* When nothing has come for so long, nothing is on its way any more. */
 #define QUIET_MS 200
-#define SLOW_READER_MS 1000
-/* What may be on its way from the far end when it is closed: in kernels, and in a server. */
-#define ON_THE_WAY_BYTES (UINT64_C(64) << 20)
 
 /* ---- echo ---- */
 
@@ -364,117 +361,6 @@ run_id_zero(struct checker *checker, struct verdict *verdict)
 	judge_stream_zero(checker, verdict, "CLOSE of stream 0");
 }
 
-/* ---- ends ---- */
-
-/* Let the far end send so much and close at once; read after so long. */
-static void
-far_end_closes(struct checker *checker, struct verdict *verdict, const uint64_t *sizes, size_t count, uint64_t idle_ms)
-{
-	for (size_t i = 0; i < count; i++) {
-		struct exchange_stream stream = {.id = (uint32_t)i + 1, .kind = TARGET_SOURCE, .to_receive = sizes[i]};
-		struct exchange exchange;
-
-		if (!exchange_begin(&exchange, checker, &stream, 1, verdict))
-			return;
-		exchange_connect(&exchange, &stream);
-		if (idle_ms > 0) {
-			exchange_step(&exchange, 0);
-			probe_idle(checker->probe, idle_ms);
-		}
-		if (!exchange_run(&exchange)) {
-			verdict_fail(verdict, "%s", exchange.fault);
-			return;
-		}
-		if (stream.reason != WISP_REASON_VOLUNTARY)
-			verdict_warn(
-				verdict, "the reason was 0x%02x (%s)", stream.reason, wisp_reason_text(stream.reason));
-	}
-}
-
-static void
-run_far_end_closes(struct checker *checker, struct verdict *verdict)
-{
-	const uint64_t sizes[] = {0, 1, 1000, 65536, 1 << 20, 8 << 20};
-
-	far_end_closes(checker, verdict, sizes, sizeof sizes / sizeof *sizes, 0);
-}
-
-static void
-run_far_end_closes_slow_reader(struct checker *checker, struct verdict *verdict)
-{
-	/* More than the kernels hold, and than a server might. */
-	const uint64_t size = 64 << 20;
-
-	far_end_closes(checker, verdict, &size, 1, SLOW_READER_MS);
-}
-
-/* Wait until as many connections of TARGET_TELLING are open. */
-static bool
-wait_for_telling(struct checker *checker, unsigned count)
-{
-	const uint64_t end_ms = clock_now_ms() + checker->timeout_ms;
-	struct probe_event event;
-
-	while (checker->targets->telling_open != count && probe_is_open(checker->probe) && clock_now_ms() < end_ms)
-		probe_next_within(checker->probe, &event, 1);
-	return checker->targets->telling_open == count;
-}
-
-static void
-run_close_reaches_far_end(struct checker *checker, struct verdict *verdict)
-{
-	const struct targets *targets = checker->targets;
-	const unsigned before = targets->telling_open;
-
-	if (!targets->own) {
-		verdict_skip(verdict, "the targets run elsewhere");
-		return;
-	}
-	if (!probe_begin(checker, verdict))
-		return;
-	for (uint32_t id = 1; id <= 2; id++)
-		probe_send_connect(checker->probe, id, WISP_TCP, targets->host, targets->tcp[TARGET_TELLING]);
-	if (!wait_for_telling(checker, before + 2)) {
-		verdict_fail(verdict, "the server did not connect");
-		return;
-	}
-	probe_send_close(checker->probe, 1, WISP_REASON_VOLUNTARY);
-	if (!wait_for_telling(checker, before + 1))
-		verdict_fail(verdict, targets->telling_open > before + 1 ? "the far end's connection stays open"
-									 : "another stream's connection was closed");
-}
-
-static void
-run_close_stops_far_end(struct checker *checker, struct verdict *verdict)
-{
-	struct exchange_stream stream = {.id = 1, .kind = TARGET_SOURCE, .to_receive = 4 * ON_THE_WAY_BYTES};
-	const uint64_t end_ms = clock_now_ms() + 4 * checker->timeout_ms;
-	uint64_t late_bytes = 0;
-	struct exchange exchange;
-	struct probe_event event;
-
-	if (!exchange_begin(&exchange, checker, &stream, 1, verdict))
-		return;
-	exchange_connect(&exchange, &stream);
-	while (stream.received < 1 << 20) {
-		if (exchange_step(&exchange, checker->timeout_ms) == EXCHANGE_MOVED && clock_now_ms() < end_ms)
-			continue;
-		verdict_fail(verdict, "%s", exchange.fault[0] != '\0' ? exchange.fault : "the data did not come");
-		return;
-	}
-	exchange_close(&exchange, &stream);
-	do {
-		probe_next_within(checker->probe, &event, QUIET_MS);
-		if (event.kind == PROBE_PACKET && event.type == WISP_DATA && event.stream == stream.id)
-			late_bytes += event.size;
-	} while (event.kind != PROBE_SILENCE && probe_is_open(checker->probe) && late_bytes <= ON_THE_WAY_BYTES &&
-		 clock_now_ms() < end_ms);
-	if (late_bytes > ON_THE_WAY_BYTES)
-		verdict_fail(verdict, "%" PRIu64 " MiB came after that, and it went on", late_bytes >> 20);
-	else if (late_bytes > 0)
-		verdict_note(verdict, "%" PRIu64 " KiB were on their way", late_bytes >> 10);
-}
-
 const struct check stream_checks[] = {
 	{"streams/echo-0", DATA_SECTION, "An empty DATA packet does no harm to what comes behind it", NEEDS_TARGETS,
 		run_echo_0},
@@ -510,15 +396,17 @@ const struct check stream_checks[] = {
 	{"streams/id-zero", FORMAT_SECTION, "Packets of stream 0 do no harm to others", NEEDS_TARGETS, run_id_zero},
 	{"streams/far-end-closes", CLOSE_SECTION,
 		"All that the far end sent before it closed arrives, and then CLOSE with reason 0x02", NEEDS_TARGETS,
-		run_far_end_closes},
+		check_far_end_closes},
 	{"streams/far-end-closes-slow-reader", CLOSE_SECTION,
 		"All that the far end sent before it closed arrives, even when the client reads late", NEEDS_TARGETS,
-		run_far_end_closes_slow_reader},
+		check_far_end_closes_slow_reader},
 	{"streams/close-reaches-far-end", CLOSE_SECTION,
 		"The client's CLOSE closes the connection to the far end, and no other", NEEDS_TARGETS,
-		run_close_reaches_far_end},
+		check_close_reaches_far_end},
 	{"streams/close-stops-far-end", CLOSE_SECTION,
 		"The client's CLOSE stops the DATA of a far end that goes on sending", NEEDS_TARGETS,
-		run_close_stops_far_end},
+		check_close_stops_far_end},
+	{"streams/close-unanswered", CLOSE_SECTION, "The client's CLOSE is not answered with CLOSE", NEEDS_TARGETS,
+		check_close_unanswered},
 	{0},
 };
