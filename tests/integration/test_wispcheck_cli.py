@@ -315,6 +315,9 @@ def nasty_server(fake: FakeServer) -> Callable[[], None]:
         while True:
             try:
                 peer = fake.accept()
+                if "upgrade" not in peer.headers:
+                    peer.answer(NASTY.partition(b"\r")[0].decode("latin-1"))
+                    continue
                 peer.upgrade()
                 peer.send(packets.info(packets.extension(packets.MOTD, NASTY)))
             except (Ended, OSError):
