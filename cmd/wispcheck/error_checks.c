@@ -132,11 +132,12 @@ check_timed_out(struct checker *checker, struct verdict *verdict)
 	probe_send_connect(checker->probe, STREAM, WISP_TCP, targets->host, targets->unanswering);
 	reply_await_within(checker, STREAM, &event, patience_ms);
 	if (event.kind == PROBE_SILENCE)
-		verdict_skip(verdict, "the server had not given up after %.0f s; with a longer --timeout we wait longer",
+		verdict_skip(verdict,
+			"the server had not given up after %.0f s; with a longer --timeout we wait longer",
 			(double)patience_ms / 1000);
 	else if (!targets->own && !is_timed_out(&event))
-		verdict_skip(verdict, "%s came, for which there may be reasons on the way there",
-			probe_describe(&event));
+		verdict_skip(
+			verdict, "%s came, for which there may be reasons on the way there", probe_describe(&event));
 	else
 		judge_close(verdict, &event, WISP_REASON_TIMED_OUT, true);
 	reply_expect_life(checker, verdict, "a destination that does not answer");

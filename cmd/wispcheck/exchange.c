@@ -346,3 +346,16 @@ exchange_run(struct exchange *exchange)
 	}
 	return true;
 }
+
+bool
+exchange_begin_with(
+	struct exchange *exchange, struct checker *checker, struct exchange_stream *stream, struct verdict *verdict)
+{
+	if (!exchange_begin(exchange, checker, stream, 1, verdict))
+		return false;
+	exchange_connect(exchange, stream);
+	if (exchange_run(exchange))
+		return true;
+	verdict_fail(verdict, "even before that: %s", exchange->fault);
+	return false;
+}

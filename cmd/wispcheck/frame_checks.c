@@ -21,8 +21,8 @@ open_echo(struct checker *checker)
 }
 
 /*
- * Text that would be DATA, were it not text, for a stream that echoes. Where there is none, nothing shows whether it was
- * taken for that.
+ * Text that would be DATA, were it not text, for a stream that echoes. Where there is none, nothing shows whether it
+ * was taken for that.
  */
 void
 check_text(struct checker *checker, struct verdict *verdict)

@@ -108,8 +108,8 @@ ends(const struct probe_event *event, uint32_t stream)
 }
 
 /*
- * Have a port of the targets echo a token. If it is not reached, says what came. `arrivals` counts what comes to it, when
- * it is our own: elsewhere, whatever sends something else may be somebody else.
+ * Have a port of the targets echo a token. If it is not reached, says what came. `arrivals` counts what comes to it,
+ * when it is our own: elsewhere, whatever sends something else may be somebody else.
  */
 static enum reach
 try_target(struct checker *checker, uint32_t stream, enum wisp_stream_type type, uint16_t port,
@@ -171,8 +171,8 @@ reach(struct checker *checker, struct obstacles *obstacles)
 		snprintf(obstacles->udp, VERDICT_TEXT_SIZE, "%s", verdict.came);
 		return;
 	}
-	checker->reaches_udp_targets = try_target(checker, UDP_STREAM, WISP_UDP, targets->udp_echo,
-					       &targets->datagrams, came) != REACH_NOT;
+	checker->reaches_udp_targets =
+		try_target(checker, UDP_STREAM, WISP_UDP, targets->udp_echo, &targets->datagrams, came) != REACH_NOT;
 	if (!checker->reaches_udp_targets)
 		snprintf(obstacles->udp, VERDICT_TEXT_SIZE, "no UDP: %.280s", came);
 	if (checker->version == 1)

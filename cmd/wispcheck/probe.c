@@ -265,8 +265,8 @@ probe_greet(struct probe *probe)
 	if (handshake->state == WISP_HANDSHAKE_DONE)
 		return true;
 	failure_clear(&probe->failure);
-	probe->kept_out = introduction_judge_credentials(
-		handshake, probe->checker->options, &probe->route, &probe->failure);
+	probe->kept_out =
+		introduction_judge_credentials(handshake, probe->checker->options, &probe->route, &probe->failure);
 	if (!probe->kept_out)
 		failure_set(&probe->failure, FAILURE_ANSWERED, "%s", handshake->error);
 	return false;

@@ -294,13 +294,8 @@ run_id_twice(struct checker *checker, struct verdict *verdict)
 	struct exchange exchange;
 	struct probe_event event;
 
-	if (!exchange_begin(&exchange, checker, &stream, 1, verdict))
+	if (!exchange_begin_with(&exchange, checker, &stream, verdict))
 		return;
-	exchange_connect(&exchange, &stream);
-	if (!exchange_run(&exchange)) {
-		verdict_fail(verdict, "even before that: %s", exchange.fault);
-		return;
-	}
 	probe_send_connect(
 		checker->probe, stream.id, WISP_TCP, checker->targets->host, checker->targets->tcp[TARGET_TELLING]);
 	/* What the server makes of that comes first, and then whether the first stream still works. */

@@ -133,13 +133,8 @@ check_close_unanswered(struct checker *checker, struct verdict *verdict)
 	struct exchange exchange;
 	struct probe_event event;
 
-	if (!exchange_begin(&exchange, checker, &stream, 1, verdict))
+	if (!exchange_begin_with(&exchange, checker, &stream, verdict))
 		return;
-	exchange_connect(&exchange, &stream);
-	if (!exchange_run(&exchange)) {
-		verdict_fail(verdict, "even before that: %s", exchange.fault);
-		return;
-	}
 	exchange_close(&exchange, &stream);
 	reply_await_within(checker, stream.id, &event, QUIET_MS);
 	if (reply_is_packet(&event, WISP_CLOSE, stream.id))

@@ -21,6 +21,7 @@
 #include <wisp/frame.h>
 
 #include "bytes.h"
+#include "datagram_echo.h"
 #include "log.h"
 #include "unanswering.h"
 
@@ -28,8 +29,6 @@
 #define CONNECTIONS_MAX 1024
 #define BACKLOG 512
 #define READ_SIZE ((size_t)64 * 1024)
-#define DATAGRAM_MAX 65535
-#define DATAGRAMS_PER_TURN 64
 #define COUNT_SIZE 8
 /* How far the lowest two bytes of an offset reach. */
 #define PATTERN_SIZE ((size_t)64 * 1024)
@@ -69,8 +68,7 @@ struct own_targets {
 	struct port tcp[TARGET_KINDS];
 	evutil_socket_t refusing;
 	struct unanswering unanswering;
-	evutil_socket_t udp[UDP_TARGETS];
-	struct event udp_readable[UDP_TARGETS];
+	struct datagram_echo udp[UDP_TARGETS];
 	struct target_list connections; /* the oldest first */
 	size_t connection_count;
 };
@@ -297,28 +295,6 @@ on_accepted(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr
 		own->targets.echo_opened++;
 }
 
-/* ---- UDP ---- */
-
-static void
-on_datagram(evutil_socket_t fd, short what, void *arg)
-{
-	static uint8_t datagram[DATAGRAM_MAX];
-	struct own_targets *own = arg;
-
-	(void)what;
-	for (int i = 0; i < DATAGRAMS_PER_TURN; i++) {
-		struct sockaddr_storage from;
-		socklen_t from_size = sizeof from;
-		const ssize_t n = recvfrom(fd, datagram, DATAGRAM_MAX, 0, (struct sockaddr *)&from, &from_size);
-
-		if (n < 0)
-			return;
-		own->targets.datagrams++;
-		/* What the kernel does not take is lost, as datagrams are. */
-		(void)sendto(fd, datagram, (size_t)n, MSG_NOSIGNAL, (struct sockaddr *)&from, from_size);
-	}
-}
-
 /* ---- ports ---- */
 
 /* A socket on that port of an address of this machine, or on any if it is 0. Fills in which. -1 with errno set. */
@@ -377,11 +353,9 @@ open_tcp(struct own_targets *own, const struct evutil_addrinfo *address, enum ta
 static bool
 open_udp(struct own_targets *own, const struct evutil_addrinfo *address, size_t i, uint16_t wanted, uint16_t *port)
 {
-	own->udp[i] = bind_socket(address, SOCK_DGRAM, wanted, port);
-	if (own->udp[i] < 0)
-		return false;
-	event_assign(&own->udp_readable[i], own->base, own->udp[i], EV_READ | EV_PERSIST, on_datagram, own);
-	return event_add(&own->udp_readable[i], NULL) == 0;
+	const evutil_socket_t fd = bind_socket(address, SOCK_DGRAM, wanted, port);
+
+	return fd >= 0 && datagram_echo_start(&own->udp[i], own->base, fd, &own->targets.datagrams);
 }
 
 static bool
@@ -425,7 +399,9 @@ new_targets(const char *host)
 		return NULL;
 	}
 	own->targets.host = own->host;
-	own->refusing = own->udp[0] = own->udp[1] = -1;
+	own->refusing = -1;
+	for (size_t i = 0; i < UDP_TARGETS; i++)
+		datagram_echo_init(&own->udp[i]);
 	unanswering_init(&own->unanswering);
 	TAILQ_INIT(&own->connections);
 	return own;
@@ -492,12 +468,8 @@ targets_free(struct targets *targets)
 			evconnlistener_free(own->tcp[kind].listener);
 	if (own->refusing >= 0)
 		evutil_closesocket(own->refusing);
-	for (size_t i = 0; i < UDP_TARGETS; i++) {
-		if (own->udp[i] < 0)
-			continue;
-		event_del(&own->udp_readable[i]);
-		evutil_closesocket(own->udp[i]);
-	}
+	for (size_t i = 0; i < UDP_TARGETS; i++)
+		datagram_echo_stop(&own->udp[i]);
 	unanswering_stop(&own->unanswering);
 	free(own->host);
 	free(own);

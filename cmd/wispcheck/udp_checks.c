@@ -95,8 +95,8 @@ echo_sizes(struct checker *checker, struct verdict *verdict, const size_t *sizes
 }
 
 /*
- * A server of version 2 says whether it has UDP: then it has to let us have it, as it lets us have TCP. It may still have
- * a policy for ports, or be short of something.
+ * A server of version 2 says whether it has UDP: then it has to let us have it, as it lets us have TCP. It may still
+ * have a policy for ports, or be short of something.
  */
 static void
 check_offered(struct checker *checker, struct verdict *verdict)
@@ -404,8 +404,8 @@ const struct check udp_checks[] = {
 		NEEDS_TARGETS | NEEDS_V2, check_offered},
 	{"udp/echo", "Wisp: Packet Types, DATA", "datagrams of 1 to 1,472 bytes come back as they were sent", NEEDS_UDP,
 		check_echo},
-	{"udp/empty", "Wisp: Packet Types, DATA", "an empty datagram comes back, and the stream goes on",
-		NEEDS_UDP, check_empty},
+	{"udp/empty", "Wisp: Packet Types, DATA", "an empty datagram comes back, and the stream goes on", NEEDS_UDP,
+		check_empty},
 	{"udp/large", "Wisp: Packet Types, DATA", "datagrams of up to 65,507 bytes come back", NEEDS_UDP, check_large},
 	{"udp/too-large", "Wisp: Packet Types, DATA", "a packet that fits in no datagram does no harm", NEEDS_UDP,
 		check_too_large},

@@ -15,15 +15,14 @@ unanswering_init(struct unanswering *unanswering)
 bool
 unanswering_start(struct unanswering *unanswering, evutil_socket_t fd)
 {
-	struct sockaddr_storage name;
+	struct sockaddr_storage name = {0};
 	socklen_t size = sizeof name;
 
 	unanswering->fd = fd;
 	if (listen(fd, 0) != 0 || getsockname(fd, (struct sockaddr *)&name, &size) != 0)
 		return false;
 	for (int i = 0; i < UNANSWERING_QUEUED; i++) {
-		const evutil_socket_t queued =
-			socket(name.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		const evutil_socket_t queued = socket(name.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 		unanswering->queued[i] = queued;
 		if (queued < 0 || (connect(queued, (struct sockaddr *)&name, size) != 0 && errno != EINPROGRESS))

@@ -1,6 +1,6 @@
 /*
- * A TCP port that does not answer: it listens, but its queue is full and never becomes shorter. Linux drops whoever wants
- * to connect then, as a firewall would.
+ * A TCP port that does not answer: it listens, but its queue is full and never becomes shorter. Linux drops whoever
+ * wants to connect then, as a firewall would.
  */
 #ifndef UNANSWERING_H
 #define UNANSWERING_H
@@ -20,7 +20,8 @@ struct unanswering {
 /* To be called before the others. */
 void unanswering_init(struct unanswering *unanswering);
 
-/* Make such a port of a socket that is bound, and owned from now on. Returns false with errno set when that cannot be. */
+/* Make such a port of a socket that is bound, and owned from now on. Returns false with errno set when that cannot be.
+ */
 bool unanswering_start(struct unanswering *unanswering, evutil_socket_t fd);
 
 void unanswering_stop(struct unanswering *unanswering);
