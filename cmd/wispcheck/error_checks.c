@@ -127,6 +127,10 @@ check_timed_out(struct checker *checker, struct verdict *verdict)
 	const uint64_t patience_ms = CONNECT_PATIENCE * checker->timeout_ms;
 	struct probe_event event;
 
+	if (!targets_leave_unanswered(targets)) {
+		verdict_skip(verdict, "this system has no destination that does not answer");
+		return;
+	}
 	if (!probe_begin(checker, verdict))
 		return;
 	probe_send_connect(checker->probe, STREAM, WISP_TCP, targets->host, targets->unanswering);

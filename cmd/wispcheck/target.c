@@ -450,6 +450,12 @@ targets_elsewhere(const char *host, uint16_t base_port)
 	return &own->targets;
 }
 
+bool
+targets_leave_unanswered(const struct targets *targets)
+{
+	return !targets->own || unanswering_holds(&((const struct own_targets *)targets)->unanswering);
+}
+
 void
 targets_free(struct targets *targets)
 {

@@ -51,6 +51,9 @@ struct targets *targets_start(struct event_base *base, const char *host, uint16_
 /* Those that run elsewhere. */
 struct targets *targets_elsewhere(const char *host, uint16_t base_port);
 
+/* Whether nobody is answered at `unanswering`, as far as is known. */
+bool targets_leave_unanswered(const struct targets *targets);
+
 void targets_free(struct targets *targets);
 
 #endif

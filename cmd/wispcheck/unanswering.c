@@ -2,7 +2,28 @@
 
 #include <errno.h>
 
+#include <poll.h>
 #include <sys/socket.h>
+
+/* Begin to connect to the port, without waiting. Returns the socket, or -1 with errno set. */
+static evutil_socket_t
+knock(evutil_socket_t port)
+{
+	struct sockaddr_storage name = {0};
+	socklen_t size = sizeof name;
+	evutil_socket_t fd;
+	int error;
+
+	if (getsockname(port, (struct sockaddr *)&name, &size) != 0)
+		return -1;
+	fd = socket(name.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&name, size) == 0 || errno == EINPROGRESS)
+		return fd;
+	error = errno;
+	evutil_closesocket(fd);
+	errno = error;
+	return -1;
+}
 
 void
 unanswering_init(struct unanswering *unanswering)
@@ -15,20 +36,26 @@ unanswering_init(struct unanswering *unanswering)
 bool
 unanswering_start(struct unanswering *unanswering, evutil_socket_t fd)
 {
-	struct sockaddr_storage name = {0};
-	socklen_t size = sizeof name;
-
 	unanswering->fd = fd;
-	if (listen(fd, 0) != 0 || getsockname(fd, (struct sockaddr *)&name, &size) != 0)
+	if (listen(fd, 0) != 0)
 		return false;
 	for (int i = 0; i < UNANSWERING_QUEUED; i++) {
-		const evutil_socket_t queued = socket(name.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-		unanswering->queued[i] = queued;
-		if (queued < 0 || (connect(queued, (struct sockaddr *)&name, size) != 0 && errno != EINPROGRESS))
+		unanswering->queued[i] = knock(fd);
+		if (unanswering->queued[i] < 0)
 			return false;
 	}
 	return true;
+}
+
+bool
+unanswering_holds(const struct unanswering *unanswering)
+{
+	struct pollfd visitor = {.fd = knock(unanswering->fd), .events = POLLOUT};
+	const bool waits = visitor.fd >= 0 && poll(&visitor, 1, 0) == 0;
+
+	if (visitor.fd >= 0)
+		evutil_closesocket(visitor.fd);
+	return waits;
 }
 
 void

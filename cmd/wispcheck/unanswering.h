@@ -24,6 +24,9 @@ void unanswering_init(struct unanswering *unanswering);
  */
 bool unanswering_start(struct unanswering *unanswering, evutil_socket_t fd);
 
+/* Whether nobody is answered, as far as that shows at once: other systems may do something else. */
+bool unanswering_holds(const struct unanswering *unanswering);
+
 void unanswering_stop(struct unanswering *unanswering);
 
 #endif
