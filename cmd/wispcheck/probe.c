@@ -173,7 +173,7 @@ probe_open(struct probe *probe, const struct probe_opening *opening)
 		if (probe->connection.state != CONNECTION_REDIRECTED)
 			break;
 		connection_close(&probe->connection);
-		if (!route_redirect(&probe->route, answer->status, answer->location, &probe->failure))
+		if (opening->plain || !route_redirect(&probe->route, answer->status, answer->location, &probe->failure))
 			return false;
 	}
 	begin_messages(probe);

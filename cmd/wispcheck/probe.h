@@ -37,7 +37,7 @@ void probe_aim(struct probe *probe, const struct url *server);
 struct probe_opening {
 	bool offers_v2;   /* with "Sec-WebSocket-Protocol: wisp-v2" */
 	const char *path; /* NULL for the URL's */
-	bool plain;       /* ask for no WebSocket: a request like any other, and only probe_status() is of use */
+	bool plain;       /* ask for no WebSocket, and follow no redirect: only probe_status() is of use then */
 };
 
 /*

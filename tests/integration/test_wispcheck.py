@@ -152,6 +152,22 @@ def test_right_server(start: Start, options: dict[str, Any], more: tuple[str, ..
     assert complaints(run) == {} and run.code == PASSED
 
 
+class Redirects(rightserver.Connection):
+    """Sends people who come with a browser elsewhere."""
+
+    def refusal(self, request: rightserver.Request) -> str | None:
+        if "upgrade" in request.headers or request.path != "/":
+            return super().refusal(request)
+        return f"302 Found\r\nLocation: {self.server.url}elsewhere/"
+
+
+def test_redirect_of_plain_requests(start: Start) -> None:
+    """It is an answer, and is not followed."""
+    run = wispcheck.check(start(RightServer(Redirects)).url, "--only", "handshake/plain-request")
+    assert run.outcomes == {"handshake/plain-request": "pass"}
+    assert "HTTP 302" in run.came["handshake/plain-request"]
+
+
 # Servers of something else
 
 
