@@ -84,12 +84,13 @@ cut(struct text *t, char separator)
 	return before;
 }
 
-/* Whether a comma-separated list (RFC 9110 section 5.6.1) names the token. */
-static bool
-list_has(struct text list, const char *token)
+bool
+wisp_upgrade_list_has(const char *list, size_t n, const char *token)
 {
-	while (list.n > 0)
-		if (equals_ignoring_case(trim(cut(&list, ',')), token))
+	struct text rest = {list, n};
+
+	while (rest.n > 0)
+		if (equals_ignoring_case(trim(cut(&rest, ',')), token))
 			return true;
 	return false;
 }
@@ -126,9 +127,9 @@ static void
 read_header(struct text name, struct text value, struct wisp_upgrade_request *request, struct found *found)
 {
 	if (equals_ignoring_case(name, "Upgrade")) {
-		found->upgrade |= list_has(value, "websocket");
+		found->upgrade |= wisp_upgrade_list_has(value.p, value.n, "websocket");
 	} else if (equals_ignoring_case(name, "Connection")) {
-		found->connection |= list_has(value, "Upgrade");
+		found->connection |= wisp_upgrade_list_has(value.p, value.n, "Upgrade");
 	} else if (equals_ignoring_case(name, "Sec-WebSocket-Version")) {
 		found->version = equals(value, WEBSOCKET_VERSION);
 	} else if (equals_ignoring_case(name, "Sec-WebSocket-Key")) {

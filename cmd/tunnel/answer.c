@@ -19,6 +19,9 @@ static void
 judge_status(unsigned status, struct failure *failure)
 {
 	switch (status) {
+	case 0:
+		failure_set(failure, FAILURE_ANSWERED, "what answers does not speak HTTP; check the port");
+		return;
 	case 400:
 		failure_set(failure, FAILURE_ANSWERED,
 			"the server does not like the request (HTTP %u); check the URL, whether it is ws or wss, and "
@@ -57,7 +60,7 @@ static bool
 is_upgrade(struct lws *wsi, const char *key, bool offered, struct failure *failure)
 {
 	char expected[WISP_UPGRADE_ACCEPT_SIZE];
-	char text[64];
+	char text[64], connection[256];
 
 	if (!wisp_upgrade_accept(key, expected) ||
 		strcmp(header(wsi, WSI_TOKEN_ACCEPT, text, sizeof text), expected) != 0) {
@@ -67,6 +70,13 @@ is_upgrade(struct lws *wsi, const char *key, bool offered, struct failure *failu
 	}
 	if (strcasecmp(header(wsi, WSI_TOKEN_UPGRADE, text, sizeof text), "websocket") != 0) {
 		failure_set(failure, FAILURE_ANSWERED, "the server upgrades to '%s' instead of websocket", text);
+		return false;
+	}
+	header(wsi, WSI_TOKEN_CONNECTION, connection, sizeof connection);
+	if (!wisp_upgrade_list_has(connection, strlen(connection), "Upgrade")) {
+		failure_set(failure, FAILURE_ANSWERED,
+			"the server's Connection header does not name Upgrade: it, or a proxy before it, upgrades "
+			"nothing");
 		return false;
 	}
 	if (lws_hdr_total_length(wsi, WSI_TOKEN_EXTENSIONS) > 0) {

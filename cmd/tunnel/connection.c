@@ -28,19 +28,19 @@ static int
 append_headers(struct connection *connection, unsigned char **p, size_t room)
 {
 	const struct option_list *more = connection->request.headers;
-	int n;
+	int n = 0;
 
 	if (connection->state < CONNECTION_UPGRADE)
 		return -1; /* the proxy is not to read it */
-	n = snprintf((char *)*p, room,
-		"Upgrade: websocket\r\n"
-		"Connection: Upgrade\r\n"
-		"Sec-WebSocket-Key: %s\r\n"
-		"Sec-WebSocket-Version: 13\r\n"
-		"%s",
-		connection->key,
-		connection->request.offers_v2 ? "Sec-WebSocket-Protocol: " ANSWER_PROTOCOL "\r\n" : "");
-
+	if (!connection->request.plain)
+		n = snprintf((char *)*p, room,
+			"Upgrade: websocket\r\n"
+			"Connection: Upgrade\r\n"
+			"Sec-WebSocket-Key: %s\r\n"
+			"Sec-WebSocket-Version: 13\r\n"
+			"%s",
+			connection->key,
+			connection->request.offers_v2 ? "Sec-WebSocket-Protocol: " ANSWER_PROTOCOL "\r\n" : "");
 	if (n < 0 || (size_t)n >= room)
 		return -1;
 	if (more != NULL)

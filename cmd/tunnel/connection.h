@@ -43,6 +43,7 @@ struct connection_request {
 	const struct option_list *headers; /* more lines for the request; NULL for none */
 	bool presents;                     /* our certificate, if the server wants one */
 	bool offers_v2;
+	bool plain; /* ask for no WebSocket: no answer opens the tunnel then */
 };
 
 struct connection_callbacks {

@@ -52,11 +52,9 @@ judge_missing_credentials(const struct wisp_handshake *handshake, const struct t
 }
 
 bool
-introduction_judge(const struct wisp_session *session, const struct tunnel_options *options, const struct route *route,
-	struct failure *failure)
+introduction_judge_credentials(const struct wisp_handshake *handshake, const struct tunnel_options *options,
+	const struct route *route, struct failure *failure)
 {
-	const struct wisp_handshake *handshake = wisp_session_handshake(session);
-
 	switch ((enum wisp_reason)handshake->reason) {
 	case WISP_REASON_BAD_PASSWORD:
 		failure_set(failure, FAILURE_ANSWERED,
@@ -68,15 +66,27 @@ introduction_judge(const struct wisp_session *session, const struct tunnel_optio
 	case WISP_REASON_CREDENTIALS_REQUIRED:
 		judge_missing_credentials(handshake, options, route, failure);
 		return true;
-	case WISP_REASON_INCOMPATIBLE:
+	default:
+		return false;
+	}
+}
+
+bool
+introduction_judge(const struct wisp_session *session, const struct tunnel_options *options, const struct route *route,
+	struct failure *failure)
+{
+	const struct wisp_handshake *handshake = wisp_session_handshake(session);
+
+	if (introduction_judge_credentials(handshake, options, route, failure))
+		return true;
+	if (handshake->reason == WISP_REASON_INCOMPATIBLE) {
 		failure_set(failure, FAILURE_ANSWERED,
 			"the server and we have no common extensions; try --wisp 1, and see whether it wants "
 			"credentials (--user, --key)");
 		return true;
-	default:
-		failure_set(failure, FAILURE_PASSING, "%s", wisp_session_error(session));
-		return false;
 	}
+	failure_set(failure, FAILURE_PASSING, "%s", wisp_session_error(session));
+	return false;
 }
 
 void

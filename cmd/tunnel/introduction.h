@@ -20,6 +20,10 @@
 struct wisp_client_options introduction_options(
 	const struct tunnel_options *options, const struct credentials *credentials, const struct route *route);
 
+/* The handshake has failed: if the server refuses our credentials, or wants some, set the failure and return true. */
+bool introduction_judge_credentials(const struct wisp_handshake *handshake, const struct tunnel_options *options,
+	const struct route *route, struct failure *failure);
+
 /*
  * The session is over: set the failure. Returns whether the server refuses our credentials or our extensions, which
  * does not get better by trying again soon.

@@ -66,7 +66,9 @@ struct checker {
 	bool udp;                  /* it has UDP: by INFO in version 2, by trying in version 1 */
 	bool asks_for_credentials; /* version 2 */
 	bool confirms;             /* it offers to confirm streams */
+	bool greets;               /* the handshake of Wisp succeeds */
 	bool reaches_targets;
+	bool echoes; /* and what was sent to them came back right: so that shows whether the server still works */
 	bool reaches_udp_targets;
 	const char *kept_out; /* why the server does not let us in, which probe_begin() says; NULL when it does */
 };

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "exchange.h"
 #include "probe.h"
+#include "reply.h"
 
 #define CONTINUE_SECTION "Wisp: Packet Types, CONTINUE"
 
@@ -215,6 +216,7 @@ run_overdrawn(struct checker *checker, struct verdict *verdict)
 	struct exchange_stream stream = {
 		.id = 1, .kind = TARGET_SILENT, .packet_bytes = STALL_PACKET_BYTES, .to_send = UINT64_MAX};
 	struct exchange exchange;
+	struct probe_event event;
 	enum exchange_result result;
 	const uint64_t end_ms = clock_now_ms() + 4 * checker->timeout_ms;
 
@@ -232,13 +234,10 @@ run_overdrawn(struct checker *checker, struct verdict *verdict)
 		verdict_note(verdict, "the server ended the connection");
 	else
 		verdict_note(verdict, "the server held %" PRIu32 " packets more", 2 * checker->credit);
-	if (probe_is_open(checker->probe)) {
-		struct verdict still = {0};
-
-		if (!exchange_works_still(checker, &still, "meanwhile"))
-			verdict_warn(verdict, "the whole connection waits for that stream: %.150s", still.came);
-	}
-	exchange_works_anew(checker, verdict, "after that");
+	if (probe_is_open(checker->probe) && !reply_echoes(checker, stream.id + 1, &event))
+		verdict_warn(verdict, "the whole connection waits for that stream: on another one, %s came",
+			probe_describe(&event));
+	reply_expect_service(checker, verdict, "that");
 }
 
 /* ---- UDP ---- */

@@ -11,9 +11,14 @@
 #include "target.h"
 
 #define STREAM 7
+#define OTHER_STREAM 8
 #define NOBODY_PORT 9
 /* Names are looked up by servers, which takes its time. */
 #define LOOKUP_PATIENCE 3
+/* And what does not answer is given up only after some time. */
+#define CONNECT_PATIENCE 4
+/* A server that answers a packet for no stream does so at once. */
+#define ANSWER_MS 200
 /* The longest host, with labels of the longest that the DNS has. */
 #define LONG_HOST_SIZE 255
 #define LABEL_SIZE 63
@@ -50,6 +55,12 @@ judge_close(struct verdict *verdict, const struct probe_event *event, enum wisp_
 			wisp_reason_text(event->reason), expected, wisp_reason_text((uint8_t)expected));
 	else
 		verdict_note(verdict, "the reason is 0x%02x (%s)", event->reason, wisp_reason_text(event->reason));
+}
+
+static bool
+is_timed_out(const struct probe_event *event)
+{
+	return reply_is_packet(event, WISP_CLOSE, STREAM) && event->reason == WISP_REASON_TIMED_OUT;
 }
 
 static void
@@ -108,12 +119,32 @@ check_blocked(struct checker *checker, struct verdict *verdict)
 	reply_expect_life(checker, verdict, "a destination that may be blocked");
 }
 
-/* It would take a destination that swallows packets, and as much patience as the server has. */
+/* On the way to targets elsewhere, a firewall may answer for them; and an older wispcheck there has no such target. */
 static void
 check_timed_out(struct checker *checker, struct verdict *verdict)
 {
-	(void)checker;
-	verdict_skip(verdict, "no destination is known that does not answer");
+	const struct targets *targets = checker->targets;
+	const uint64_t patience_ms = CONNECT_PATIENCE * checker->timeout_ms;
+	struct probe_event event;
+
+	if (!targets_leave_unanswered(targets)) {
+		verdict_skip(verdict, "this system has no destination that does not answer");
+		return;
+	}
+	if (!probe_begin(checker, verdict))
+		return;
+	probe_send_connect(checker->probe, STREAM, WISP_TCP, targets->host, targets->unanswering);
+	reply_await_within(checker, STREAM, &event, patience_ms);
+	if (event.kind == PROBE_SILENCE)
+		verdict_skip(verdict,
+			"the server had not given up after %.0f s; with a longer --timeout we wait longer",
+			(double)patience_ms / 1000);
+	else if (!targets->own && !is_timed_out(&event))
+		verdict_skip(
+			verdict, "%s came, for which there may be reasons on the way there", probe_describe(&event));
+	else
+		judge_close(verdict, &event, WISP_REASON_TIMED_OUT, true);
+	reply_expect_life(checker, verdict, "a destination that does not answer");
 }
 
 /* A CONNECT with something invalid in it, which must be answered with CLOSE. */
@@ -277,16 +308,23 @@ check_unknown_types(struct checker *checker, struct verdict *verdict)
 	}
 }
 
-/* DATA and CLOSE may have crossed the server's CLOSE: a server that ends the connection then ends it for right clients.
+/*
+ * DATA and CLOSE may have crossed the server's CLOSE: a server that ends the connection then ends it for right clients.
+ * Nor is a CLOSE to be answered with one. (After DATA, it tells the client what that may not know.)
  */
 static void
 check_unknown_streams(struct checker *checker, struct verdict *verdict)
 {
+	struct probe_event event;
+
 	if (!probe_begin(checker, verdict))
 		return;
 	probe_send_packet(checker->probe, WISP_DATA, STREAM, "late", 4);
-	probe_send_close(checker->probe, STREAM, WISP_REASON_VOLUNTARY);
-	probe_send_close(checker->probe, STREAM, WISP_REASON_VOLUNTARY);
+	probe_send_close(checker->probe, OTHER_STREAM, WISP_REASON_VOLUNTARY);
+	probe_send_close(checker->probe, OTHER_STREAM, WISP_REASON_VOLUNTARY);
+	reply_await_within(checker, OTHER_STREAM, &event, ANSWER_MS);
+	if (reply_is_packet(&event, WISP_CLOSE, OTHER_STREAM))
+		verdict_warn(verdict, "CLOSE is answered with CLOSE, which has no end when the client does the same");
 	if (!reply_expect_life(checker, verdict, "DATA and CLOSE of a stream that is not open"))
 		verdict_fail(verdict, "DATA and CLOSE of a stream that is not open end the connection");
 }
@@ -323,7 +361,8 @@ const struct check error_checks[] = {
 	{"errors/blocked", "Wisp: Client/Server Close Reasons",
 		"a stream to a blocked destination is closed with reason 0x48 or 0x41", 0, check_blocked},
 	{"errors/timed-out", "Wisp: Client/Server Close Reasons",
-		"a stream whose destination does not answer is closed with reason 0x43", 0, check_timed_out},
+		"a stream whose destination does not answer is closed with reason 0x43", NEEDS_TARGETS,
+		check_timed_out},
 	{"errors/port-zero", "Wisp: Packet Types, CONNECT", "a CONNECT to port 0 is answered with CLOSE", 0,
 		check_port_zero},
 	{"errors/empty-host", "Wisp: Packet Types, CONNECT", "a CONNECT to an empty host is answered with CLOSE", 0,
@@ -346,7 +385,7 @@ const struct check error_checks[] = {
 		check_client_continue},
 	{"errors/second-info", "Wisp v2: Handshake Steps", "an INFO after the handshake does no harm", 0,
 		check_late_info},
-	{"errors/text", "Wisp: Packet format", "a text message does no harm", 0, check_text},
+	{"errors/text", "Wisp: Packet format", "a text message does no harm, and is no packet", 0, check_text},
 	{"errors/fragments", "RFC 6455 section 5.4", "a packet that comes in several frames is put together", 0,
 		check_fragments},
 	{"errors/ping", "RFC 6455 sections 5.4 and 5.5",

@@ -17,9 +17,6 @@
 /* A server may be slow, but not for ever: of the checker's time-out. */
 #define TIMEOUTS_IN_ALL 24
 #define SOURCE_COUNT_SIZE 8
-/* The stream of the echo that shows that a server still works; no other check uses it. */
-#define WORKS_STREAM 0x5eed0001
-#define WORKS_BYTES 1000
 
 /* ---- patterns ---- */
 
@@ -153,7 +150,7 @@ take_packet(struct exchange *exchange, const struct probe_event *event)
 	for (size_t i = 0; i < exchange->count && stream == NULL; i++)
 		if (exchange->streams[i].id == event->stream)
 			stream = &exchange->streams[i];
-	if (stream == NULL && event->type == WISP_DATA && !exchange->beside)
+	if (stream == NULL && event->type == WISP_DATA)
 		return fault(exchange, "%s came, which was never opened", probe_describe(event));
 	if (stream == NULL || stream->left)
 		return EXCHANGE_MOVED;
@@ -350,34 +347,15 @@ exchange_run(struct exchange *exchange)
 	return true;
 }
 
-/* ---- whether it still works ---- */
-
-static bool
-echo_once(struct exchange *exchange, struct verdict *verdict, const char *after)
+bool
+exchange_begin_with(
+	struct exchange *exchange, struct checker *checker, struct exchange_stream *stream, struct verdict *verdict)
 {
-	exchange_connect(exchange, &exchange->streams[0]);
-	if (!exchange_run(exchange)) {
-		verdict_fail(verdict, "%s, a new stream does not work: %s", after, exchange->fault);
+	if (!exchange_begin(exchange, checker, stream, 1, verdict))
 		return false;
-	}
-	exchange_close(exchange, &exchange->streams[0]);
-	return true;
-}
-
-bool
-exchange_works_still(struct checker *checker, struct verdict *verdict, const char *after)
-{
-	struct exchange_stream stream = {.id = WORKS_STREAM, .seed = WORKS_STREAM, .to_send = WORKS_BYTES};
-	struct exchange exchange = {.checker = checker, .streams = &stream, .count = 1, .beside = true};
-
-	return echo_once(&exchange, verdict, after);
-}
-
-bool
-exchange_works_anew(struct checker *checker, struct verdict *verdict, const char *after)
-{
-	struct exchange_stream stream = {.id = WORKS_STREAM, .seed = WORKS_STREAM, .to_send = WORKS_BYTES};
-	struct exchange exchange;
-
-	return exchange_begin(&exchange, checker, &stream, 1, verdict) && echo_once(&exchange, verdict, after);
+	exchange_connect(exchange, stream);
+	if (exchange_run(exchange))
+		return true;
+	verdict_fail(verdict, "even before that: %s", exchange->fault);
+	return false;
 }

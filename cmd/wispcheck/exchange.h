@@ -40,8 +40,7 @@ struct exchange {
 	struct checker *checker;
 	struct exchange_stream *streams; /* the caller's: all that were ever opened on this connection */
 	size_t count;
-	size_t next; /* whose turn it is to send */
-	bool beside; /* other streams are open on this connection, and what comes for them is nobody's business */
+	size_t next;                     /* whose turn it is to send */
 	char fault[EXCHANGE_FAULT_SIZE]; /* what the server did wrong; "" as long as it did nothing */
 };
 
@@ -62,17 +61,14 @@ enum exchange_result {
 /* Send a bounded piece of what credit allows, and take at most one event, waiting so long for it. */
 enum exchange_result exchange_step(struct exchange *exchange, uint64_t wait_ms);
 
+/* Begin with a stream that has done its part already. Fails the verdict when that does not come about. */
+bool exchange_begin_with(
+	struct exchange *exchange, struct checker *checker, struct exchange_stream *stream, struct verdict *verdict);
+
 /*
  * Go on until every stream that was connected has sent and got what it is to, and those of sources are closed. Returns
  * false with a fault when that does not come about: nothing may stand still for the checker's time-out.
  */
 bool exchange_run(struct exchange *exchange);
-
-/*
- * Whether an echo works: on a further stream of the open connection, or on a new connection. Fails the verdict, saying
- * after what, when it does not.
- */
-bool exchange_works_still(struct checker *checker, struct verdict *verdict, const char *after);
-bool exchange_works_anew(struct checker *checker, struct verdict *verdict, const char *after);
 
 #endif

@@ -13,14 +13,34 @@
 #define PIECES_SIZE 17
 #define BIG_SIZE ((size_t)1 << 20)
 
+static void
+open_echo(struct checker *checker)
+{
+	probe_send_connect(
+		checker->probe, STREAM, WISP_TCP, checker->targets->host, checker->targets->tcp[TARGET_ECHO]);
+}
+
+/*
+ * Text that would be DATA, were it not text, for a stream that echoes. Where there is none, nothing shows whether it
+ * was taken for that.
+ */
 void
 check_text(struct checker *checker, struct verdict *verdict)
 {
-	static const char text[] = "\x02\x07 is no packet here";
+	static const char text[] = "\x02\x07\0\0\0text";
+	struct probe_event event;
 
 	if (!probe_begin(checker, verdict))
 		return;
+	if (checker->echoes)
+		open_echo(checker);
 	probe_send_frame(checker->probe, WISP_OPCODE_TEXT, true, text, sizeof text - 1);
+	if (checker->echoes) {
+		probe_send_packet(checker->probe, WISP_DATA, STREAM, "binary", 6);
+		reply_await(checker, STREAM, &event);
+		if (reply_is_packet(&event, WISP_DATA, STREAM) && event.size > 0 && event.payload[0] == 't')
+			verdict_warn(verdict, "a packet in a text message is taken like one in a binary one");
+	}
 	if (!reply_expect_life(checker, verdict, "a text message"))
 		verdict_note(verdict, "it ends the connection");
 }
@@ -34,7 +54,7 @@ make_packet(const struct checker *checker, uint8_t packet[64])
 	const struct wisp_destination nowhere = {WISP_TCP, 0, "wispcheck.invalid", 17};
 	size_t n;
 
-	if (!checker->reaches_targets)
+	if (!checker->echoes)
 		return wisp_packet_connect(packet, STREAM, &nowhere);
 	n = wisp_packet_header(packet, WISP_DATA, STREAM);
 	for (size_t i = 0; i < PIECES_SIZE; i++)
@@ -73,7 +93,7 @@ reap(const struct checker *checker, struct harvest *harvest, const uint8_t *payl
 	if (event->kind == PROBE_PONG) {
 		harvest->pong = harvest->pong || (event->size == sizeof last_ping &&
 							 memcmp(event->payload, &last_ping, sizeof last_ping) == 0);
-	} else if (!checker->reaches_targets && reply_is_packet(event, WISP_CLOSE, STREAM)) {
+	} else if (!checker->echoes && reply_is_packet(event, WISP_CLOSE, STREAM)) {
 		harvest->come = size;
 	} else if (reply_is_packet(event, WISP_DATA, STREAM)) {
 		harvest->wrong = event->size > size - harvest->come ||
@@ -121,9 +141,8 @@ try_fragments(struct checker *checker, struct verdict *verdict, const size_t *en
 
 	if (!probe_begin(checker, verdict))
 		return false;
-	if (checker->reaches_targets)
-		probe_send_connect(
-			checker->probe, STREAM, WISP_TCP, checker->targets->host, checker->targets->tcp[TARGET_ECHO]);
+	if (checker->echoes)
+		open_echo(checker);
 	for (size_t i = 0; i <= count; i++) {
 		const size_t end = i < count ? ends[i] : n;
 
@@ -187,8 +206,7 @@ check_big_packet(struct checker *checker, struct verdict *verdict)
 	}
 	for (size_t i = 0; i < BIG_SIZE; i++)
 		data[i] = TARGET_BYTE(i);
-	probe_send_connect(
-		checker->probe, STREAM, WISP_TCP, checker->targets->host, checker->targets->tcp[TARGET_ECHO]);
+	open_echo(checker);
 	probe_send_packet(checker->probe, WISP_DATA, STREAM, data, BIG_SIZE);
 	come = take_echo(checker, data, BIG_SIZE, &event);
 	if (come < BIG_SIZE) {

@@ -38,6 +38,18 @@ greeting_begin(struct checker *checker, struct verdict *verdict, struct greeting
 }
 
 bool
+greeting_begin_open(struct checker *checker, struct verdict *verdict, struct greeting *greeting)
+{
+	if (!greeting_begin(checker, verdict, greeting))
+		return false;
+	if (greeting_requires(greeting)) {
+		verdict_skip(verdict, "the server requires credentials");
+		return false;
+	}
+	return true;
+}
+
+bool
 greeting_find(const struct greeting *greeting, enum wisp_extension_id id, struct wisp_extension *extension)
 {
 	const uint8_t *p = greeting->info + VERSION_SIZE;

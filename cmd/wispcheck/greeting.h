@@ -24,6 +24,9 @@ struct greeting {
  */
 bool greeting_begin(struct checker *checker, struct verdict *verdict, struct greeting *greeting);
 
+/* The same for checks that have no credentials to show: they are skipped at a server that requires some. */
+bool greeting_begin_open(struct checker *checker, struct verdict *verdict, struct greeting *greeting);
+
 /* Find an extension in the server's INFO. */
 bool greeting_find(const struct greeting *greeting, enum wisp_extension_id id, struct wisp_extension *extension);
 

@@ -15,6 +15,7 @@
 #define CREDIT_MAX 65536
 /* How long to look whether a server says something that it should not say yet. */
 #define HASTE_MS 300
+#define HTTP_SWITCHING 101
 
 /* ---- the upgrade ---- */
 
@@ -216,12 +217,8 @@ check_unknown_extension(struct checker *checker, struct verdict *verdict)
 	static struct greeting greeting;
 	struct probe_event event;
 
-	if (!greeting_begin(checker, verdict, &greeting))
+	if (!greeting_begin_open(checker, verdict, &greeting))
 		return;
-	if (greeting_requires(&greeting)) {
-		verdict_skip(verdict, "the server requires credentials");
-		return;
-	}
 	greeting_answer(checker, &extension, 1);
 	probe_next(checker->probe, &event);
 	if (!reply_is_packet(&event, WISP_CONTINUE, WISP_CONNECTION))
@@ -255,7 +252,24 @@ check_early_connect(struct checker *checker, struct verdict *verdict)
 	reply_expect_service(checker, verdict, "a CONNECT before the client's INFO");
 }
 
-/* ---- the path ---- */
+/* ---- other requests ---- */
+
+/* What people see who open the URL in a browser, and a CI that waits for the server to come up. */
+static void
+check_plain_request(struct checker *checker, struct verdict *verdict)
+{
+	unsigned status;
+
+	probe_open(checker->probe, &(struct probe_opening){.plain = true});
+	status = probe_status(checker->probe);
+	if (status == 0)
+		verdict_warn(verdict, "no answer: %s", probe_failure(checker->probe));
+	else if (status == HTTP_SWITCHING)
+		verdict_warn(verdict, "it is answered with HTTP %u", status);
+	else
+		verdict_note(verdict, "it is answered with HTTP %u", status);
+	reply_expect_service(checker, verdict, "a request for no WebSocket");
+}
 
 /* Open a path, and say whether Wisp is spoken there. */
 static bool
@@ -283,7 +297,7 @@ check_path(struct checker *checker, struct verdict *verdict)
 	if (speaks_wisp(checker, path))
 		verdict_note(verdict, "it takes any path");
 	else
-		verdict_note(verdict, "another path is refused (HTTP %u)", probe_status(checker->probe));
+		verdict_note(verdict, "there is no Wisp at another path (HTTP %u)", probe_status(checker->probe));
 	snprintf(path, sizeof path, "%.*swispcheck-nowhere", (int)strcspn(base, "?"), base);
 	if (speaks_wisp(checker, path))
 		verdict_note(verdict, "it takes any path, even without a final \"/\", which is a wsproxy's");
@@ -342,6 +356,8 @@ const struct check handshake_checks[] = {
 		"an extension that the server does not have is passed over", NEEDS_V2, check_unknown_extension},
 	{"handshake/early-connect", "Wisp v2: Handshake Steps", "no stream is opened before the client's INFO",
 		NEEDS_V2, check_early_connect},
+	{"handshake/plain-request", "RFC 6455 section 4.2.1",
+		"a request that asks for no WebSocket is answered, and not with 101", 0, check_plain_request},
 	{"handshake/path", "Wisp: Choosing a Websocket URL",
 		"a request for another path, with and without a final \"/\", does no harm", 0, check_path},
 	{0},

@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "probe.h"
+#include "reply.h"
 #include "target.h"
 
 #define VERSION_2 2
@@ -70,29 +71,6 @@ look(struct checker *checker)
 	probe_close(checker->probe);
 }
 
-/* Whether it is for our credentials that a server does not let us in: says how. */
-static bool
-judge_credentials(const struct wisp_handshake *handshake, char text[VERDICT_TEXT_SIZE])
-{
-	switch ((enum wisp_reason)handshake->reason) {
-	case WISP_REASON_BAD_PASSWORD:
-		snprintf(text, VERDICT_TEXT_SIZE,
-			"the server refuses the user name or the password; check --user and --password-file");
-		return true;
-	case WISP_REASON_BAD_SIGNATURE:
-		snprintf(text, VERDICT_TEXT_SIZE, "the server refuses the key; check --key");
-		return true;
-	case WISP_REASON_CREDENTIALS_REQUIRED:
-		snprintf(text, VERDICT_TEXT_SIZE, "the server requires credentials; %s",
-			handshake->withheld ? "they are only shown to one that TLS has verified: use wss:// without "
-					      "--insecure, or --unverified-credentials"
-					    : "give --user and --password-file, or --key");
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* Shake hands, and note the outcome. Returns whether that worked; the connection is then open. */
 static bool
 greet(struct checker *checker, struct obstacles *obstacles)
@@ -102,46 +80,47 @@ greet(struct checker *checker, struct obstacles *obstacles)
 
 	if (probe_open(checker->probe, &opening) && probe_greet(checker->probe)) {
 		checker->credit = handshake->credit;
+		checker->greets = true;
 		return true;
 	}
-	if (handshake->state == WISP_HANDSHAKE_FAILED && judge_credentials(handshake, obstacles->credentials)) {
+	snprintf(obstacles->handshake, VERDICT_TEXT_SIZE, "%s", probe_failure(checker->probe));
+	if (probe_is_kept_out(checker->probe)) {
 		checker->asks_for_credentials = true;
-		checker->kept_out = obstacles->credentials;
-		snprintf(obstacles->handshake, VERDICT_TEXT_SIZE, "%s", obstacles->credentials);
-	} else {
-		snprintf(obstacles->handshake, VERDICT_TEXT_SIZE, "no Wisp handshake: %s",
-			probe_failure(checker->probe));
+		checker->kept_out = obstacles->handshake;
 	}
 	return false;
 }
 
 /* ---- what the server reaches ---- */
 
-/* What an event says of a stream to an echo: it is open still, the token came back, or it has ended. */
-static bool
-brings(const struct probe_event *event, uint32_t stream, const uint8_t token[TOKEN_SIZE])
-{
-	return event->kind == PROBE_PACKET && event->type == WISP_DATA && event->stream == stream &&
-	       memmem(event->payload, event->size, token, TOKEN_SIZE) != NULL;
-}
+/* What was seen of a port of the targets. */
+enum reach {
+	REACH_NOT,
+	REACH_WRONG, /* the server reaches it, but what was sent there does not come back as it was */
+	REACH_ECHO,
+};
 
 static bool
 ends(const struct probe_event *event, uint32_t stream)
 {
-	return event->kind == PROBE_END || event->kind == PROBE_WRONG || event->kind == PROBE_CLOSE ||
-	       (event->kind == PROBE_PACKET && event->type == WISP_CLOSE &&
-		       (event->stream == stream || event->stream == WISP_CONNECTION));
+	return reply_is_end(event) || reply_is_packet(event, WISP_CLOSE, stream) ||
+	       reply_is_packet(event, WISP_CLOSE, WISP_CONNECTION);
 }
 
-/* Whether a port of the targets echoes what is sent there. If not, says what came. */
-static bool
-echoes(struct checker *checker, uint32_t stream, enum wisp_stream_type type, uint16_t port,
-	char text[VERDICT_TEXT_SIZE])
+/*
+ * Have a port of the targets echo a token. If it is not reached, says what came. `arrivals` counts what comes to it,
+ * when it is our own: elsewhere, whatever sends something else may be somebody else.
+ */
+static enum reach
+try_target(struct checker *checker, uint32_t stream, enum wisp_stream_type type, uint16_t port,
+	const unsigned *arrivals, char text[VERDICT_TEXT_SIZE])
 {
 	const uint64_t deadline_ms = clock_now_ms() + checker->timeout_ms;
+	const unsigned before = *arrivals;
 	struct probe *probe = checker->probe;
 	uint8_t token[TOKEN_SIZE] = {0};
 	struct probe_event event;
+	enum reach result = REACH_NOT;
 	uint64_t resend_ms = 0;
 
 	RAND_bytes(token, sizeof token);
@@ -152,15 +131,17 @@ echoes(struct checker *checker, uint32_t stream, enum wisp_stream_type type, uin
 			resend_ms = clock_now_ms() + checker->timeout_ms / TRIES;
 		}
 		probe_next_within(probe, &event, checker->timeout_ms / TRIES);
-		if (brings(&event, stream, token)) {
-			probe_send_close(probe, stream, WISP_REASON_VOLUNTARY);
-			return true;
-		}
-	} while (!ends(&event, stream) && clock_now_ms() < deadline_ms);
-	snprintf(text, VERDICT_TEXT_SIZE, "from %s, %s port %u, came %s", checker->targets->host,
-		type == WISP_TCP ? "TCP" : "UDP", port, probe_describe(&event));
+		if (reply_is_packet(&event, WISP_DATA, stream) &&
+			memmem(event.payload, event.size, token, sizeof token) != NULL)
+			result = REACH_ECHO;
+	} while (result == REACH_NOT && !ends(&event, stream) && clock_now_ms() < deadline_ms);
+	if (result == REACH_NOT && *arrivals != before)
+		result = REACH_WRONG;
+	if (result == REACH_NOT)
+		snprintf(text, VERDICT_TEXT_SIZE, "from %s, %s port %u, came %s", checker->targets->host,
+			type == WISP_TCP ? "TCP" : "UDP", port, probe_describe(&event));
 	probe_send_close(probe, stream, WISP_REASON_VOLUNTARY);
-	return false;
+	return result;
 }
 
 /* Try the targets. The connection stands. */
@@ -170,13 +151,16 @@ reach(struct checker *checker, struct obstacles *obstacles)
 	const struct targets *targets = checker->targets;
 	struct verdict verdict = {0};
 	char came[VERDICT_TEXT_SIZE];
+	enum reach tcp;
 
 	if (targets == NULL) {
 		snprintf(obstacles->targets, VERDICT_TEXT_SIZE, "there are no targets");
 		snprintf(obstacles->udp, VERDICT_TEXT_SIZE, "there are no targets");
 		return;
 	}
-	checker->reaches_targets = echoes(checker, TCP_STREAM, WISP_TCP, targets->tcp[TARGET_ECHO], came);
+	tcp = try_target(checker, TCP_STREAM, WISP_TCP, targets->tcp[TARGET_ECHO], &targets->echo_opened, came);
+	checker->reaches_targets = tcp != REACH_NOT;
+	checker->echoes = tcp == REACH_ECHO;
 	if (!checker->reaches_targets)
 		snprintf(obstacles->targets, VERDICT_TEXT_SIZE, "the server does not reach the targets: %.250s", came);
 	if (checker->version == VERSION_2 && !checker->udp) {
@@ -187,7 +171,8 @@ reach(struct checker *checker, struct obstacles *obstacles)
 		snprintf(obstacles->udp, VERDICT_TEXT_SIZE, "%s", verdict.came);
 		return;
 	}
-	checker->reaches_udp_targets = echoes(checker, UDP_STREAM, WISP_UDP, targets->udp_echo, came);
+	checker->reaches_udp_targets =
+		try_target(checker, UDP_STREAM, WISP_UDP, targets->udp_echo, &targets->datagrams, came) != REACH_NOT;
 	if (!checker->reaches_udp_targets)
 		snprintf(obstacles->udp, VERDICT_TEXT_SIZE, "no UDP: %.280s", came);
 	if (checker->version == 1)

@@ -6,10 +6,9 @@
 
 /* Why checks are skipped, in words; "" where they are not. */
 struct obstacles {
-	char handshake[VERDICT_TEXT_SIZE];   /* there is no handshake: only the checks of that can run */
-	char credentials[VERDICT_TEXT_SIZE]; /* the same, and it is a matter of credentials */
-	char targets[VERDICT_TEXT_SIZE];     /* the TCP targets are not reached */
-	char udp[VERDICT_TEXT_SIZE];         /* nor the UDP targets */
+	char handshake[VERDICT_TEXT_SIZE]; /* there is no handshake: only the checks of that can run */
+	char targets[VERDICT_TEXT_SIZE];   /* the TCP targets are not reached */
+	char udp[VERDICT_TEXT_SIZE];       /* nor the UDP targets */
 };
 
 /*

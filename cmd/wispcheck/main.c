@@ -28,8 +28,6 @@
 #define CHECK_TIMEOUTS 24
 #define DEFAULT_HOST "127.0.0.1"
 #define DEFAULT_PORT 6010
-/* The targets take so many ports. */
-#define TARGET_PORTS (TARGET_KINDS + 2)
 
 /* Where targets are. */
 struct place {

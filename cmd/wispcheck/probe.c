@@ -1,61 +1,17 @@
+/* The probe's connection, and the handshake over it. */
 #include "probe.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <event2/event_struct.h>
-
-#include <openssl/rand.h>
-
-#include "bytes.h"
 #include "clock.h"
-#include "connection.h"
 #include "credentials.h"
-#include "header.h"
 #include "introduction.h"
-#include "log.h"
-#include "outbox.h"
-#include "resolver.h"
-#include "route.h"
-#include "wire.h"
+#include "probe_private.h"
 
 /* libwebsockets is served so often while it connects. */
 #define TICK_MS 20
-/* What is written in one go. */
-#define WRITE_SIZE ((size_t)WIRE_BUFFER_SIZE)
-#define DESCRIPTION_SIZE 200
-/* How many buffers full are read, at the most, before it is seen whether time is up. */
-#define READS_PER_LOOK 64
-
-struct probe {
-	struct checker *checker;
-	struct resolver *resolver;
-	struct resolver_query *query;
-	struct route route;
-	struct connection connection;
-	struct failure failure;
-	char host_header[HEADER_HOST_SIZE]; /* "" for the URL's */
-	struct url opened;                  /* the route's, with the path of the opening */
-
-	struct event tick_timer;
-	struct outbox out;
-	bool holds; /* nothing is written for the time being */
-	struct wisp_client_options wisp;
-	struct wisp_handshake handshake;
-
-	uint8_t *received; /* the connection's bytes; from `taken` to `received_size` they are not decoded yet */
-	size_t taken;
-	size_t received_size;
-	struct wisp_frame_decoder frames;
-	uint8_t *message; /* the one under way, or that was handed out last: gathered here unless it came whole */
-	size_t message_size;
-	size_t message_room;
-	bool unread; /* there is more to read than one look takes */
-	bool over;   /* nothing more will come */
-	const char *over_text;
-	bool wrong; /* the server broke the rules */
-};
 
 /* ---- waiting ---- */
 
@@ -65,9 +21,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what, (void)arg; /* it is enough that the loop turns */
 }
 
-/* Let the loop turn once, up to a time of the clock. */
-static void
-turn(struct probe *probe, uint64_t deadline_ms)
+void
+probe_turn(struct probe *probe, uint64_t deadline_ms)
 {
 	const uint64_t now_ms = clock_now_ms();
 	uint64_t ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
@@ -129,7 +84,7 @@ resolve(struct probe *probe, uint64_t deadline_ms)
 		return false;
 	}
 	while (probe->query != NULL && clock_now_ms() < deadline_ms)
-		turn(probe, deadline_ms);
+		probe_turn(probe, deadline_ms);
 	if (probe->query != NULL) {
 		resolver_cancel(probe->query);
 		probe->query = NULL;
@@ -157,6 +112,7 @@ try_address(struct probe *probe, const struct probe_opening *opening, uint64_t d
 		.presents = own,
 		.address = route_next_address(&probe->route),
 		.offers_v2 = opening->offers_v2,
+		.plain = opening->plain,
 	};
 	failure_clear(&probe->failure);
 	connection_start(&probe->connection, &request);
@@ -164,7 +120,7 @@ try_address(struct probe *probe, const struct probe_opening *opening, uint64_t d
 		if (clock_now_ms() >= deadline_ms)
 			connection_is_late(&probe->connection);
 		else
-			turn(probe, deadline_ms);
+			probe_turn(probe, deadline_ms);
 		if (probe->failure.kind == FAILURE_NONE)
 			connection_advance(&probe->connection);
 	}
@@ -206,6 +162,7 @@ probe_open(struct probe *probe, const struct probe_opening *opening)
 
 	probe_close(probe);
 	failure_clear(&probe->failure);
+	probe->kept_out = false;
 	memset(&probe->connection.answer, 0, sizeof probe->connection.answer);
 	route_begin(&probe->route, clock_now_ms());
 	for (;;) {
@@ -216,7 +173,7 @@ probe_open(struct probe *probe, const struct probe_opening *opening)
 		if (probe->connection.state != CONNECTION_REDIRECTED)
 			break;
 		connection_close(&probe->connection);
-		if (!route_redirect(&probe->route, answer->status, answer->location, &probe->failure))
+		if (opening->plain || !route_redirect(&probe->route, answer->status, answer->location, &probe->failure))
 			return false;
 	}
 	begin_messages(probe);
@@ -258,343 +215,6 @@ probe_is_open(const struct probe *probe)
 	return !probe->over && probe->connection.wsi != NULL;
 }
 
-/* ---- sending ---- */
-
-/* Write what the connection takes. */
-static void
-flush(struct probe *probe)
-{
-	struct outbox *out = &probe->out;
-
-	if (probe->holds)
-		return;
-	connection_flush(&probe->connection);
-	while (probe_is_open(probe) && outbox_size(out) > 0) {
-		const size_t n = outbox_size(out) < WRITE_SIZE ? outbox_size(out) : WRITE_SIZE;
-		struct lws *wsi = probe->connection.wsi;
-
-		if (lws_partial_buffered(wsi) || lws_send_pipe_choked(wsi))
-			return;
-		if (lws_write(wsi, outbox_first(out), n, LWS_WRITE_HTTP) < (int)n)
-			failure_set(&probe->failure, FAILURE_PASSING, "the connection broke");
-		outbox_taken(out, n);
-	}
-}
-
-static uint8_t *
-reserve(struct probe *probe, size_t n)
-{
-	uint8_t *p = probe_is_open(probe) ? outbox_reserve(&probe->out, n, PROBE_SEND_MAX) : NULL;
-
-	if (p == NULL && probe_is_open(probe))
-		log_warning("more is to be sent than can wait: %zu bytes are left out", n);
-	return p;
-}
-
-void
-probe_send_bytes(struct probe *probe, const void *p, size_t n)
-{
-	uint8_t *out = reserve(probe, n);
-
-	if (out == NULL)
-		return;
-	if (n > 0)
-		memcpy(out, p, n);
-	outbox_added(&probe->out, n);
-	flush(probe);
-}
-
-/* Append a frame whose payload is made of two parts. */
-static void
-send_frame(struct probe *probe, enum wisp_opcode opcode, bool fin, const void *head, size_t head_size, const void *p,
-	size_t n)
-{
-	const size_t header_size = wisp_frame_header_size(head_size + n, true);
-	uint8_t key[WISP_MASK_SIZE] = {0};
-	uint8_t *frame = reserve(probe, header_size + head_size + n);
-
-	if (frame == NULL)
-		return;
-	RAND_bytes(key, sizeof key);
-	if (head_size > 0)
-		memcpy(frame + header_size, head, head_size);
-	if (n > 0)
-		memcpy(frame + header_size + head_size, p, n);
-	wisp_frame_encode(frame + header_size, head_size + n, opcode, key);
-	if (!fin)
-		frame[0] &= 0x7f;
-	outbox_added(&probe->out, header_size + head_size + n);
-	flush(probe);
-}
-
-void
-probe_send_frame(struct probe *probe, enum wisp_opcode opcode, bool fin, const void *p, size_t n)
-{
-	send_frame(probe, opcode, fin, NULL, 0, p, n);
-}
-
-void
-probe_send_packet(struct probe *probe, uint8_t type, uint32_t stream, const void *p, size_t n)
-{
-	uint8_t head[WISP_PACKET_HEADER_SIZE];
-
-	wisp_packet_header(head, (enum wisp_packet_type)type, stream);
-	send_frame(probe, WISP_OPCODE_BINARY, true, head, sizeof head, p, n);
-}
-
-void
-probe_send_connect(struct probe *probe, uint32_t stream, enum wisp_stream_type type, const char *host, uint16_t port)
-{
-	uint8_t packet[WISP_PACKET_HEADER_SIZE + WISP_CONNECT_HEADER_SIZE + WISP_HOST_MAX];
-	const struct wisp_destination destination = {type, port, host, strnlen(host, WISP_HOST_MAX)};
-
-	send_frame(probe, WISP_OPCODE_BINARY, true, packet, wisp_packet_connect(packet, stream, &destination), NULL, 0);
-}
-
-void
-probe_send_close(struct probe *probe, uint32_t stream, uint8_t reason)
-{
-	probe_send_packet(probe, WISP_CLOSE, stream, &reason, 1);
-}
-
-void
-probe_hold(struct probe *probe)
-{
-	probe->holds = true;
-}
-
-void
-probe_release(struct probe *probe)
-{
-	probe->holds = false;
-	flush(probe);
-}
-
-bool
-probe_is_flushed(const struct probe *probe)
-{
-	return outbox_size(&probe->out) == 0 &&
-	       (probe->connection.wsi == NULL || !lws_partial_buffered(probe->connection.wsi));
-}
-
-/* ---- receiving ---- */
-
-static void
-end(struct probe *probe, bool wrong, const char *text)
-{
-	connection_close(&probe->connection);
-	probe->over = true;
-	probe->wrong = wrong;
-	probe->over_text = text;
-}
-
-/* Gather a piece of a message. Returns false when it is too long. */
-static bool
-gather(struct probe *probe, const struct wisp_frame_piece *piece)
-{
-	if (piece->first)
-		probe->message_size = 0;
-	if (piece->size > PROBE_MESSAGE_MAX - probe->message_size)
-		return false;
-	if (probe->message_size + piece->size > probe->message_room) {
-		size_t room = probe->message_room * 2;
-		uint8_t *message;
-
-		if (room < probe->message_size + piece->size)
-			room = probe->message_size + piece->size;
-		message = realloc(probe->message, room);
-		if (message == NULL)
-			return false;
-		probe->message = message;
-		probe->message_room = room;
-	}
-	if (piece->size > 0)
-		memcpy(probe->message + probe->message_size, piece->data, piece->size);
-	probe->message_size += piece->size;
-	return true;
-}
-
-/* A whole binary message. */
-static void
-read_packet(uint8_t *p, size_t n, struct probe_event *event)
-{
-	event->kind = PROBE_PACKET;
-	event->size = n;
-	event->payload = p;
-	if (n < WISP_PACKET_HEADER_SIZE)
-		return;
-	event->type = p[0];
-	event->stream = load_le32(p + 1);
-	event->payload = p + WISP_PACKET_HEADER_SIZE;
-	event->size = n - WISP_PACKET_HEADER_SIZE;
-	if (event->type == WISP_CONTINUE && event->size >= 4)
-		event->credit = load_le32(event->payload);
-	if (event->type == WISP_CLOSE && event->size >= 1)
-		event->reason = event->payload[0];
-}
-
-/* A message, or a piece of one. Returns whether it is complete. */
-static bool
-take_message(struct probe *probe, const struct wisp_frame_piece *piece, struct probe_event *event)
-{
-	const bool whole = piece->first && piece->last;
-	uint8_t *p = piece->data;
-	size_t n = piece->size;
-
-	if (!whole) {
-		if (!gather(probe, piece)) {
-			end(probe, true, "a message is longer than 4 MiB");
-			return false;
-		}
-		p = probe->message;
-		n = probe->message_size;
-	}
-	if (!piece->last)
-		return false;
-	if (piece->opcode == WISP_OPCODE_BINARY) {
-		read_packet(p, n, event);
-		return true;
-	}
-	event->kind = PROBE_TEXT;
-	event->payload = p;
-	event->size = n;
-	return true;
-}
-
-/* A frame, or a piece of one. Returns whether it makes an event. */
-static bool
-take_piece(struct probe *probe, const struct wisp_frame_piece *piece, struct probe_event *event)
-{
-	switch (piece->kind) {
-	case WISP_FRAME_MESSAGE:
-		return take_message(probe, piece, event);
-	case WISP_FRAME_PING:
-		send_frame(probe, WISP_OPCODE_PONG, true, piece->data, piece->size, NULL, 0);
-		event->kind = PROBE_PING;
-		return true;
-	case WISP_FRAME_PONG:
-		event->kind = PROBE_PONG;
-		event->payload = piece->data;
-		event->size = piece->size;
-		return true;
-	case WISP_FRAME_CLOSE:
-		event->kind = PROBE_CLOSE;
-		event->status = piece->size >= 2 ? load_be16(piece->data) : WISP_WS_NO_STATUS;
-		return true;
-	case WISP_FRAME_ERROR:
-		end(probe, true, probe->frames.error);
-		return false;
-	case WISP_FRAME_NONE:
-		break;
-	}
-	return false;
-}
-
-/* Decode what has been received up to the next event. */
-static bool
-decode(struct probe *probe, struct probe_event *event)
-{
-	struct wisp_frame_piece piece;
-
-	while (probe->taken < probe->received_size && !probe->wrong) {
-		probe->taken += wisp_frame_decode(
-			&probe->frames, probe->received + probe->taken, probe->received_size - probe->taken, &piece);
-		if (take_piece(probe, &piece, event))
-			return true;
-		if (piece.kind == WISP_FRAME_NONE)
-			break;
-	}
-	return false;
-}
-
-static bool
-read_more(struct probe *probe)
-{
-	if (!probe_is_open(probe) || !probe->connection.readable)
-		return false;
-	failure_clear(&probe->failure);
-	return connection_read(&probe->connection) && probe->received_size > probe->taken;
-}
-
-/* A moment, or the end of the check's time, if it has one that comes before. */
-static uint64_t
-earlier(uint64_t ms, uint64_t deadline_ms)
-{
-	return deadline_ms != 0 && deadline_ms < ms ? deadline_ms : ms;
-}
-
-/* Whoever waits for the end of what a server sends would wait for ever when that sends pings without end. */
-static bool
-is_out_of_time(const struct probe *probe)
-{
-	return probe->checker->deadline_ms != 0 && clock_now_ms() >= probe->checker->deadline_ms;
-}
-
-/* The next event among what there is already. Returns false when there is none. */
-static bool
-look(struct probe *probe, struct probe_event *event)
-{
-	int reads = 0;
-
-	memset(event, 0, sizeof *event);
-	do {
-		if (decode(probe, event))
-			return true;
-		flush(probe);
-		probe->unread = reads++ == READS_PER_LOOK;
-	} while (!probe->unread && read_more(probe));
-	if (probe_is_open(probe) && probe->failure.kind != FAILURE_NONE)
-		end(probe, false, probe->failure.reason);
-	if (probe_is_open(probe)) {
-		event->kind = PROBE_SILENCE;
-		return false;
-	}
-	if (!probe->over)
-		end(probe, false, "the server closed the connection");
-	event->kind = probe->wrong ? PROBE_WRONG : PROBE_END;
-	event->text = probe->over_text;
-	return true;
-}
-
-void
-probe_next_within(struct probe *probe, struct probe_event *event, uint64_t ms)
-{
-	const uint64_t deadline_ms = earlier(clock_now_ms() + ms, probe->checker->deadline_ms);
-
-	memset(event, 0, sizeof *event);
-	event->kind = PROBE_SILENCE;
-	while (!is_out_of_time(probe) && !look(probe, event) && clock_now_ms() < deadline_ms)
-		turn(probe, probe->unread ? 0 : deadline_ms);
-}
-
-void
-probe_next_turn(struct probe *probe, struct probe_event *event, uint64_t ms)
-{
-	memset(event, 0, sizeof *event);
-	event->kind = PROBE_SILENCE;
-	if (is_out_of_time(probe) || look(probe, event))
-		return;
-	turn(probe, probe->unread || ms == 0 ? 0 : clock_now_ms() + ms);
-	look(probe, event);
-}
-
-void
-probe_next(struct probe *probe, struct probe_event *event)
-{
-	probe_next_within(probe, event, probe->checker->timeout_ms);
-}
-
-void
-probe_idle(struct probe *probe, uint64_t ms)
-{
-	const uint64_t deadline_ms = earlier(clock_now_ms() + ms, probe->checker->deadline_ms);
-
-	do {
-		flush(probe);
-		turn(probe, deadline_ms);
-	} while (clock_now_ms() < deadline_ms);
-}
-
 /* ---- the handshake ---- */
 
 /* Whether a packet belongs to the handshake; fills it in as wisp_handshake_receive() wants it. */
@@ -634,7 +254,7 @@ probe_greet(struct probe *probe)
 			const char *came = probe_describe(&event); /* which may be why the connection failed */
 
 			failure_clear(&probe->failure);
-			failure_set(&probe->failure, FAILURE_PASSING, "in the Wisp handshake came %s", came);
+			failure_set(&probe->failure, FAILURE_PASSING, "%s came in the handshake of Wisp", came);
 			return false;
 		}
 		wisp_handshake_receive(handshake, &packet);
@@ -645,8 +265,17 @@ probe_greet(struct probe *probe)
 	if (handshake->state == WISP_HANDSHAKE_DONE)
 		return true;
 	failure_clear(&probe->failure);
-	failure_set(&probe->failure, FAILURE_ANSWERED, "%s", handshake->error);
+	probe->kept_out =
+		introduction_judge_credentials(handshake, probe->checker->options, &probe->route, &probe->failure);
+	if (!probe->kept_out)
+		failure_set(&probe->failure, FAILURE_ANSWERED, "%s", handshake->error);
 	return false;
+}
+
+bool
+probe_is_kept_out(const struct probe *probe)
+{
+	return probe->kept_out;
 }
 
 const struct wisp_handshake *
@@ -668,65 +297,6 @@ probe_begin(struct checker *checker, struct verdict *verdict)
 		return true;
 	verdict_fail(verdict, "no connection: %s", probe_failure(checker->probe));
 	return false;
-}
-
-/* ---- words ---- */
-
-static const char *
-packet_name(uint8_t type)
-{
-	static const char *const names[] = {"a packet", "CONNECT", "DATA", "CONTINUE", "CLOSE", "INFO"};
-
-	return type < sizeof names / sizeof *names ? names[type] : "a packet";
-}
-
-static void
-describe_packet(const struct probe_event *event, char text[DESCRIPTION_SIZE])
-{
-	const char *name = packet_name(event->type);
-
-	if (event->type == 0)
-		snprintf(text, DESCRIPTION_SIZE, "a message of %zu bytes, which is no packet", event->size);
-	else if (event->type == WISP_CLOSE)
-		snprintf(text, DESCRIPTION_SIZE, "CLOSE of stream %u, reason 0x%02x (%s)", event->stream, event->reason,
-			wisp_reason_text(event->reason));
-	else if (event->type == WISP_CONTINUE)
-		snprintf(text, DESCRIPTION_SIZE, "CONTINUE of stream %u with credit %u", event->stream, event->credit);
-	else if (event->type > WISP_INFO)
-		snprintf(text, DESCRIPTION_SIZE, "a packet of type 0x%02x for stream %u", event->type, event->stream);
-	else
-		snprintf(text, DESCRIPTION_SIZE, "%s of stream %u with %zu bytes", name, event->stream, event->size);
-}
-
-const char *
-probe_describe(const struct probe_event *event)
-{
-	static char text[DESCRIPTION_SIZE];
-
-	switch (event->kind) {
-	case PROBE_PACKET:
-		describe_packet(event, text);
-		break;
-	case PROBE_TEXT:
-		snprintf(text, sizeof text, "a text message of %zu bytes", event->size);
-		break;
-	case PROBE_PING:
-		return "a ping";
-	case PROBE_PONG:
-		return "a pong";
-	case PROBE_CLOSE:
-		snprintf(text, sizeof text, "a WebSocket close frame, status %u", event->status);
-		break;
-	case PROBE_END:
-		snprintf(text, sizeof text, "the end of the connection (%.150s)", event->text);
-		break;
-	case PROBE_WRONG:
-		snprintf(text, sizeof text, "a breach of RFC 6455: %.150s", event->text);
-		break;
-	case PROBE_SILENCE:
-		return "nothing";
-	}
-	return text;
 }
 
 /* ---- life ---- */

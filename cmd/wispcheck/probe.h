@@ -37,6 +37,7 @@ void probe_aim(struct probe *probe, const struct url *server);
 struct probe_opening {
 	bool offers_v2;   /* with "Sec-WebSocket-Protocol: wisp-v2" */
 	const char *path; /* NULL for the URL's */
+	bool plain;       /* ask for no WebSocket, and follow no redirect: only probe_status() is of use then */
 };
 
 /*
@@ -60,6 +61,9 @@ bool probe_chose_subprotocol(const struct probe *probe);
  */
 bool probe_greet(struct probe *probe);
 const struct wisp_handshake *probe_handshake(const struct probe *probe);
+
+/* Whether the last probe_greet() failed because the server wants other credentials than it was shown. */
+bool probe_is_kept_out(const struct probe *probe);
 
 /*
  * Open and greet in the server's best version: what most checks begin with. Fails the verdict when it cannot be, and

@@ -106,17 +106,10 @@ lives(struct checker *checker, struct probe_event *event)
 {
 	static const char text[] = "alive?";
 
-	if (checker->reaches_targets)
+	if (checker->echoes)
 		return reply_echoes(checker, LIFE_STREAM, event);
 	probe_send_frame(checker->probe, WISP_OPCODE_PING, true, text, sizeof text - 1);
 	return reply_await_pong(checker, text, sizeof text - 1, event);
-}
-
-/* Whether the server only refuses us for want of credentials: it serves, if not us. */
-static bool
-refuses_for_credentials(const struct probe *probe)
-{
-	return probe_handshake(probe)->reason >= WISP_REASON_BAD_PASSWORD;
 }
 
 void
@@ -125,16 +118,11 @@ reply_expect_service(struct checker *checker, struct verdict *verdict, const cha
 	const struct probe_opening opening = {.offers_v2 = checker->version == 2};
 	struct probe_event event;
 
-	if (!probe_open(checker->probe, &opening)) {
+	if (!probe_open(checker->probe, &opening) || (checker->greets && !probe_greet(checker->probe)))
 		verdict_fail(verdict, "after %s, there is no new connection: %s", what, probe_failure(checker->probe));
-	} else if (!probe_greet(checker->probe)) {
-		if (!refuses_for_credentials(checker->probe))
-			verdict_fail(verdict, "after %s, there is no new connection: %s", what,
-				probe_failure(checker->probe));
-	} else if (!lives(checker, &event)) {
+	else if (checker->greets && !lives(checker, &event))
 		verdict_fail(
 			verdict, "after %s, a new connection does not work: %s came", what, probe_describe(&event));
-	}
 }
 
 bool

@@ -35,7 +35,8 @@ bool reply_echoes(struct checker *checker, uint32_t stream, struct probe_event *
 
 /*
  * After something was done to the server: see that this connection, if it stands, and a new one work: that a stream
- * echoes, or, when there are no targets, that a ping is answered. Fails the verdict when they do not. Returns whether
+ * echoes, or, where that was not so from the beginning, that a ping is answered; where not
+ * even the handshake succeeds, that there is a WebSocket. Fails the verdict when they do not. Returns whether
  * the connection stood. `what` was done, as in "after ...". What comes first is passed over.
  */
 bool reply_expect_life(struct checker *checker, struct verdict *verdict, const char *what);

@@ -17,6 +17,16 @@ report_outcome_name(enum outcome outcome)
 	return names[outcome];
 }
 
+const char *
+report_protocol(const struct report *report)
+{
+	const struct checker *checker = report->checker;
+
+	if (checker->version == 2)
+		return "Wisp v2";
+	return checker->greets || checker->kept_out != NULL ? "Wisp v1" : "no Wisp";
+}
+
 uint64_t
 report_took_us(const struct report *report)
 {

@@ -45,6 +45,9 @@ extern const struct report_writer report_text, report_tap, report_json, report_j
 /* "pass", "fail", "warn" or "skip". */
 const char *report_outcome_name(enum outcome outcome);
 
+/* What the server speaks: "Wisp v1", "Wisp v2" or "no Wisp". */
+const char *report_protocol(const struct report *report);
+
 /* How long the run has taken. */
 uint64_t report_took_us(const struct report *report);
 

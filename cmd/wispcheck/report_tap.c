@@ -24,7 +24,7 @@ tap_begin(struct report *report)
 static void
 tap_server(struct report *report, const char *note)
 {
-	printf("# %s: Wisp v%u\n", report->url, report->checker->version);
+	printf("# %s: %s\n", report->url, report_protocol(report));
 	if (note[0] != '\0')
 		printf("# %s\n", note);
 }

@@ -26,7 +26,7 @@ text_server(struct report *report, const char *note)
 	const struct checker *checker = report->checker;
 
 	paint(report, BOLD, report->url);
-	printf(": Wisp v%u", checker->version);
+	printf(": %s", report_protocol(report));
 	if (checker->credit > 0)
 		printf(", credit %u", checker->credit);
 	fputs(checker->udp ? ", UDP" : "", stdout);

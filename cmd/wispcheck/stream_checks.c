@@ -2,7 +2,6 @@
  * The group "streams": what a TCP stream carries, how many there can be, what their ids may be, and how they end. Every
  * check begins with a connection of its own.
  */
-#include <inttypes.h>
 #include <stdio.h>
 
 #include <openssl/rand.h>
@@ -11,6 +10,8 @@
 #include "clock.h"
 #include "exchange.h"
 #include "probe.h"
+#include "reply.h"
+#include "stream_checks.h"
 
 #define DATA_SECTION "Wisp: Packet Types, DATA"
 #define CONNECT_SECTION "Wisp: Packet Types, CONNECT"
@@ -22,9 +23,6 @@
 #define MANY_STREAMS 256
 /* When nothing has come for so long, nothing is on its way any more. */
 #define QUIET_MS 200
-#define SLOW_READER_MS 1000
-/* What may be on its way from the far end when it is closed: in kernels, and in a server. */
-#define ON_THE_WAY_BYTES (UINT64_C(64) << 20)
 
 /* ---- echo ---- */
 
@@ -296,13 +294,8 @@ run_id_twice(struct checker *checker, struct verdict *verdict)
 	struct exchange exchange;
 	struct probe_event event;
 
-	if (!exchange_begin(&exchange, checker, &stream, 1, verdict))
+	if (!exchange_begin_with(&exchange, checker, &stream, verdict))
 		return;
-	exchange_connect(&exchange, &stream);
-	if (!exchange_run(&exchange)) {
-		verdict_fail(verdict, "even before that: %s", exchange.fault);
-		return;
-	}
 	probe_send_connect(
 		checker->probe, stream.id, WISP_TCP, checker->targets->host, checker->targets->tcp[TARGET_TELLING]);
 	/* What the server makes of that comes first, and then whether the first stream still works. */
@@ -318,31 +311,29 @@ run_id_twice(struct checker *checker, struct verdict *verdict)
 		verdict_warn(verdict, "%s came", probe_describe(&event));
 	else
 		goes_on(&exchange, &stream, verdict);
-	exchange_works_anew(checker, verdict, "after that");
+	reply_expect_service(checker, verdict, "that");
 }
 
 /* ---- stream 0 ---- */
 
-/* Whether the server still works after a packet of stream 0 that does not belong there: here, or anew if it hung up. */
-static bool
-survives(struct checker *checker, struct verdict *verdict, const char *after)
+/* See what comes of a packet of stream 0 that does not belong there: the server may do without the connection. */
+static void
+judge_stream_zero(struct checker *checker, struct verdict *verdict, const char *packet)
 {
 	const uint64_t end_ms = clock_now_ms() + checker->timeout_ms;
 	struct probe_event event;
 
 	do {
 		probe_next_within(checker->probe, &event, QUIET_MS);
-		if (event.kind != PROBE_PACKET || event.stream != 0 || event.type != WISP_DATA)
+		if (!reply_is_packet(&event, WISP_DATA, WISP_CONNECTION))
 			continue;
 		/* Only version 2 says that it is reserved. */
 		if (checker->version == 2)
-			verdict_warn(verdict, "%s, it serves a stream 0, which is reserved", after);
+			verdict_warn(verdict, "after %s, it serves a stream 0, which is reserved", packet);
 		else
-			verdict_note(verdict, "%s, it serves a stream 0", after);
+			verdict_note(verdict, "after %s, it serves a stream 0", packet);
 	} while (event.kind != PROBE_SILENCE && probe_is_open(checker->probe) && clock_now_ms() < end_ms);
-	if (probe_is_open(checker->probe))
-		return exchange_works_still(checker, verdict, after);
-	return exchange_works_anew(checker, verdict, after) && probe_begin(checker, verdict);
+	reply_expect_life(checker, verdict, packet);
 }
 
 static void
@@ -352,126 +343,17 @@ run_id_zero(struct checker *checker, struct verdict *verdict)
 
 	if (!probe_begin(checker, verdict))
 		return;
-	probe_send_packet(checker->probe, WISP_DATA, 0, "x", 1);
-	if (!survives(checker, verdict, "after DATA of stream 0"))
-		return;
-	probe_send_connect(checker->probe, 0, WISP_TCP, targets->host, targets->tcp[TARGET_ECHO]);
-	probe_send_packet(checker->probe, WISP_DATA, 0, "x", 1);
-	if (!survives(checker, verdict, "after CONNECT of stream 0"))
-		return;
-	probe_send_close(checker->probe, 0, WISP_REASON_VOLUNTARY);
-	survives(checker, verdict, "after CLOSE of stream 0");
-}
-
-/* ---- ends ---- */
-
-/* Let the far end send so much and close at once; read after so long. */
-static void
-far_end_closes(struct checker *checker, struct verdict *verdict, const uint64_t *sizes, size_t count, uint64_t idle_ms)
-{
-	for (size_t i = 0; i < count; i++) {
-		struct exchange_stream stream = {.id = (uint32_t)i + 1, .kind = TARGET_SOURCE, .to_receive = sizes[i]};
-		struct exchange exchange;
-
-		if (!exchange_begin(&exchange, checker, &stream, 1, verdict))
-			return;
-		exchange_connect(&exchange, &stream);
-		if (idle_ms > 0) {
-			exchange_step(&exchange, 0);
-			probe_idle(checker->probe, idle_ms);
-		}
-		if (!exchange_run(&exchange)) {
-			verdict_fail(verdict, "%s", exchange.fault);
-			return;
-		}
-		if (stream.reason != WISP_REASON_VOLUNTARY)
-			verdict_warn(
-				verdict, "the reason was 0x%02x (%s)", stream.reason, wisp_reason_text(stream.reason));
-	}
-}
-
-static void
-run_far_end_closes(struct checker *checker, struct verdict *verdict)
-{
-	const uint64_t sizes[] = {0, 1, 1000, 65536, 1 << 20, 8 << 20};
-
-	far_end_closes(checker, verdict, sizes, sizeof sizes / sizeof *sizes, 0);
-}
-
-static void
-run_far_end_closes_slow_reader(struct checker *checker, struct verdict *verdict)
-{
-	/* More than the kernels hold, and than a server might. */
-	const uint64_t size = 64 << 20;
-
-	far_end_closes(checker, verdict, &size, 1, SLOW_READER_MS);
-}
-
-/* Wait until as many connections of TARGET_TELLING are open. */
-static bool
-wait_for_telling(struct checker *checker, unsigned count)
-{
-	const uint64_t end_ms = clock_now_ms() + checker->timeout_ms;
-	struct probe_event event;
-
-	while (checker->targets->telling_open != count && probe_is_open(checker->probe) && clock_now_ms() < end_ms)
-		probe_next_within(checker->probe, &event, 1);
-	return checker->targets->telling_open == count;
-}
-
-static void
-run_close_reaches_far_end(struct checker *checker, struct verdict *verdict)
-{
-	const struct targets *targets = checker->targets;
-	const unsigned before = targets->telling_open;
-
-	if (!targets->own) {
-		verdict_skip(verdict, "the targets run elsewhere");
-		return;
-	}
+	probe_send_packet(checker->probe, WISP_DATA, WISP_CONNECTION, "x", 1);
+	judge_stream_zero(checker, verdict, "DATA of stream 0");
 	if (!probe_begin(checker, verdict))
 		return;
-	for (uint32_t id = 1; id <= 2; id++)
-		probe_send_connect(checker->probe, id, WISP_TCP, targets->host, targets->tcp[TARGET_TELLING]);
-	if (!wait_for_telling(checker, before + 2)) {
-		verdict_fail(verdict, "the server did not connect");
+	probe_send_connect(checker->probe, WISP_CONNECTION, WISP_TCP, targets->host, targets->tcp[TARGET_ECHO]);
+	probe_send_packet(checker->probe, WISP_DATA, WISP_CONNECTION, "x", 1);
+	judge_stream_zero(checker, verdict, "CONNECT of stream 0");
+	if (!probe_begin(checker, verdict))
 		return;
-	}
-	probe_send_close(checker->probe, 1, WISP_REASON_VOLUNTARY);
-	if (!wait_for_telling(checker, before + 1))
-		verdict_fail(verdict, targets->telling_open > before + 1 ? "the far end's connection stays open"
-									 : "another stream's connection was closed");
-}
-
-static void
-run_close_stops_far_end(struct checker *checker, struct verdict *verdict)
-{
-	struct exchange_stream stream = {.id = 1, .kind = TARGET_SOURCE, .to_receive = 4 * ON_THE_WAY_BYTES};
-	const uint64_t end_ms = clock_now_ms() + 4 * checker->timeout_ms;
-	uint64_t late_bytes = 0;
-	struct exchange exchange;
-	struct probe_event event;
-
-	if (!exchange_begin(&exchange, checker, &stream, 1, verdict))
-		return;
-	exchange_connect(&exchange, &stream);
-	while (stream.received < 1 << 20) {
-		if (exchange_step(&exchange, checker->timeout_ms) == EXCHANGE_MOVED && clock_now_ms() < end_ms)
-			continue;
-		verdict_fail(verdict, "%s", exchange.fault[0] != '\0' ? exchange.fault : "the data did not come");
-		return;
-	}
-	exchange_close(&exchange, &stream);
-	do {
-		probe_next_within(checker->probe, &event, QUIET_MS);
-		if (event.kind == PROBE_PACKET && event.type == WISP_DATA && event.stream == stream.id)
-			late_bytes += event.size;
-	} while (event.kind != PROBE_SILENCE && probe_is_open(checker->probe) && late_bytes <= ON_THE_WAY_BYTES &&
-		 clock_now_ms() < end_ms);
-	if (late_bytes > ON_THE_WAY_BYTES)
-		verdict_fail(verdict, "%" PRIu64 " MiB came after that, and it went on", late_bytes >> 20);
-	else if (late_bytes > 0)
-		verdict_note(verdict, "%" PRIu64 " KiB were on their way", late_bytes >> 10);
+	probe_send_close(checker->probe, WISP_CONNECTION, WISP_REASON_VOLUNTARY);
+	judge_stream_zero(checker, verdict, "CLOSE of stream 0");
 }
 
 const struct check stream_checks[] = {
@@ -509,15 +391,17 @@ const struct check stream_checks[] = {
 	{"streams/id-zero", FORMAT_SECTION, "Packets of stream 0 do no harm to others", NEEDS_TARGETS, run_id_zero},
 	{"streams/far-end-closes", CLOSE_SECTION,
 		"All that the far end sent before it closed arrives, and then CLOSE with reason 0x02", NEEDS_TARGETS,
-		run_far_end_closes},
+		check_far_end_closes},
 	{"streams/far-end-closes-slow-reader", CLOSE_SECTION,
 		"All that the far end sent before it closed arrives, even when the client reads late", NEEDS_TARGETS,
-		run_far_end_closes_slow_reader},
+		check_far_end_closes_slow_reader},
 	{"streams/close-reaches-far-end", CLOSE_SECTION,
 		"The client's CLOSE closes the connection to the far end, and no other", NEEDS_TARGETS,
-		run_close_reaches_far_end},
+		check_close_reaches_far_end},
 	{"streams/close-stops-far-end", CLOSE_SECTION,
 		"The client's CLOSE stops the DATA of a far end that goes on sending", NEEDS_TARGETS,
-		run_close_stops_far_end},
+		check_close_stops_far_end},
+	{"streams/close-unanswered", CLOSE_SECTION, "The client's CLOSE is not answered with CLOSE", NEEDS_TARGETS,
+		check_close_unanswered},
 	{0},
 };

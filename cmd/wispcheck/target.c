@@ -21,14 +21,14 @@
 #include <wisp/frame.h>
 
 #include "bytes.h"
+#include "datagram_echo.h"
 #include "log.h"
+#include "unanswering.h"
 
 /* Beyond it, the oldest connection goes: those of SILENT need not show that they are over. */
 #define CONNECTIONS_MAX 1024
 #define BACKLOG 512
 #define READ_SIZE ((size_t)64 * 1024)
-#define DATAGRAM_MAX 65535
-#define DATAGRAMS_PER_TURN 64
 #define COUNT_SIZE 8
 /* How far the lowest two bytes of an offset reach. */
 #define PATTERN_SIZE ((size_t)64 * 1024)
@@ -67,8 +67,8 @@ struct own_targets {
 	char *host; /* what targets.host points to */
 	struct port tcp[TARGET_KINDS];
 	evutil_socket_t refusing;
-	evutil_socket_t udp[UDP_TARGETS];
-	struct event udp_readable[UDP_TARGETS];
+	struct unanswering unanswering;
+	struct datagram_echo udp[UDP_TARGETS];
 	struct target_list connections; /* the oldest first */
 	size_t connection_count;
 };
@@ -221,7 +221,6 @@ static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct target *target = arg;
-	struct own_targets *own = target->owner;
 	const ssize_t n = recv(fd, scratch, sizeof scratch, 0);
 
 	(void)what;
@@ -235,10 +234,6 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		event_del(&target->readable); /* only a connection that is closed both ways stops it */
 		return;
 	}
-	if (target->kind == TARGET_TELLING && n == 0)
-		own->targets.telling_ended++;
-	else if (target->kind == TARGET_TELLING)
-		own->targets.telling_reset++;
 	target_free(target);
 }
 
@@ -294,30 +289,10 @@ on_accepted(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr
 	event_add(&target->readable, NULL);
 	TAILQ_INSERT_TAIL(&own->connections, target, entry);
 	own->connection_count++;
-	if (port->kind == TARGET_TELLING) {
+	if (port->kind == TARGET_TELLING)
 		own->targets.telling_open++;
-		own->targets.telling_opened++;
-	}
-}
-
-/* ---- UDP ---- */
-
-static void
-on_datagram(evutil_socket_t fd, short what, void *arg)
-{
-	uint8_t *datagram = arg;
-
-	(void)what;
-	for (int i = 0; i < DATAGRAMS_PER_TURN; i++) {
-		struct sockaddr_storage from;
-		socklen_t from_size = sizeof from;
-		const ssize_t n = recvfrom(fd, datagram, DATAGRAM_MAX, 0, (struct sockaddr *)&from, &from_size);
-
-		if (n < 0)
-			return;
-		/* What the kernel does not take is lost, as datagrams are. */
-		(void)sendto(fd, datagram, (size_t)n, MSG_NOSIGNAL, (struct sockaddr *)&from, from_size);
-	}
+	else if (port->kind == TARGET_ECHO)
+		own->targets.echo_opened++;
 }
 
 /* ---- ports ---- */
@@ -378,27 +353,37 @@ open_tcp(struct own_targets *own, const struct evutil_addrinfo *address, enum ta
 static bool
 open_udp(struct own_targets *own, const struct evutil_addrinfo *address, size_t i, uint16_t wanted, uint16_t *port)
 {
-	static uint8_t datagram[DATAGRAM_MAX];
+	const evutil_socket_t fd = bind_socket(address, SOCK_DGRAM, wanted, port);
 
-	own->udp[i] = bind_socket(address, SOCK_DGRAM, wanted, port);
-	if (own->udp[i] < 0)
-		return false;
-	event_assign(&own->udp_readable[i], own->base, own->udp[i], EV_READ | EV_PERSIST, on_datagram, datagram);
-	return event_add(&own->udp_readable[i], NULL) == 0;
+	return fd >= 0 && datagram_echo_start(&own->udp[i], own->base, fd, &own->targets.datagrams);
+}
+
+static bool
+open_unanswering(struct own_targets *own, const struct evutil_addrinfo *address, uint16_t wanted)
+{
+	const evutil_socket_t fd = bind_socket(address, SOCK_STREAM, wanted, &own->targets.unanswering);
+
+	return fd >= 0 && unanswering_start(&own->unanswering, fd);
+}
+
+/* The port behind one that was asked for; behind any, any. */
+static uint16_t
+behind(uint16_t port, unsigned places)
+{
+	return (uint16_t)(port != 0 ? port + places : 0);
 }
 
 static bool
 open_all(struct own_targets *own, const struct evutil_addrinfo *address, uint16_t base_port)
 {
-	uint16_t wanted = base_port;
+	struct targets *targets = &own->targets;
 
-	for (enum target_kind kind = 0; kind < TARGET_KINDS; kind++) {
-		if (!open_tcp(own, address, kind, wanted))
+	for (enum target_kind kind = 0; kind < TARGET_KINDS; kind++)
+		if (!open_tcp(own, address, kind, behind(base_port, kind)))
 			return false;
-		wanted = (uint16_t)(base_port != 0 ? wanted + 1 : 0);
-	}
-	return open_udp(own, address, 0, wanted, &own->targets.udp_echo) &&
-	       open_udp(own, address, 1, (uint16_t)(base_port != 0 ? wanted + 1 : 0), &own->targets.udp_second);
+	return open_udp(own, address, 0, behind(base_port, TARGET_KINDS), &targets->udp_echo) &&
+	       open_udp(own, address, 1, behind(base_port, TARGET_KINDS + 1), &targets->udp_second) &&
+	       open_unanswering(own, address, behind(base_port, TARGET_KINDS + 2));
 }
 
 /* ---- life ---- */
@@ -414,7 +399,10 @@ new_targets(const char *host)
 		return NULL;
 	}
 	own->targets.host = own->host;
-	own->refusing = own->udp[0] = own->udp[1] = -1;
+	own->refusing = -1;
+	for (size_t i = 0; i < UDP_TARGETS; i++)
+		datagram_echo_init(&own->udp[i]);
+	unanswering_init(&own->unanswering);
 	TAILQ_INIT(&own->connections);
 	return own;
 }
@@ -457,8 +445,15 @@ targets_elsewhere(const char *host, uint16_t base_port)
 	for (enum target_kind kind = 0; kind < TARGET_KINDS; kind++)
 		own->targets.tcp[kind] = port++;
 	own->targets.udp_echo = port++;
-	own->targets.udp_second = port;
+	own->targets.udp_second = port++;
+	own->targets.unanswering = port;
 	return &own->targets;
+}
+
+bool
+targets_leave_unanswered(const struct targets *targets)
+{
+	return !targets->own || unanswering_holds(&((const struct own_targets *)targets)->unanswering);
 }
 
 void
@@ -479,12 +474,9 @@ targets_free(struct targets *targets)
 			evconnlistener_free(own->tcp[kind].listener);
 	if (own->refusing >= 0)
 		evutil_closesocket(own->refusing);
-	for (size_t i = 0; i < UDP_TARGETS; i++) {
-		if (own->udp[i] < 0)
-			continue;
-		event_del(&own->udp_readable[i]);
-		evutil_closesocket(own->udp[i]);
-	}
+	for (size_t i = 0; i < UDP_TARGETS; i++)
+		datagram_echo_stop(&own->udp[i]);
+	unanswering_stop(&own->unanswering);
 	free(own->host);
 	free(own);
 }

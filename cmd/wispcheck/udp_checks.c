@@ -61,6 +61,13 @@ try_echo(struct checker *checker, uint32_t stream, const uint8_t *p, size_t n, s
 	return is_datagram(event, stream, p, n);
 }
 
+/* Whether a stream may be refused for this reason although streams of its kind are there. */
+static bool
+is_policy(uint8_t reason)
+{
+	return reason == WISP_REASON_BLOCKED || reason == WISP_REASON_THROTTLED;
+}
+
 /* Echo datagrams of these sizes, each on a stream of its own. Calls of `judge` say what is lost. */
 static void
 echo_sizes(struct checker *checker, struct verdict *verdict, const size_t *sizes, size_t count,
@@ -87,6 +94,30 @@ echo_sizes(struct checker *checker, struct verdict *verdict, const size_t *sizes
 		judge(verdict, "the connection is over after them");
 }
 
+/*
+ * A server of version 2 says whether it has UDP: then it has to let us have it, as it lets us have TCP. It may still
+ * have a policy for ports, or be short of something.
+ */
+static void
+check_offered(struct checker *checker, struct verdict *verdict)
+{
+	static const uint8_t p[] = "offered";
+	struct probe_event event;
+
+	if (!checker->udp) {
+		verdict_skip(verdict, "the server has no UDP");
+		return;
+	}
+	if (!probe_begin(checker, verdict))
+		return;
+	open_stream(checker, STREAM, checker->targets->udp_echo);
+	try_echo(checker, STREAM, p, sizeof p, &event);
+	if (reply_is_end(&event) || (reply_is_packet(&event, WISP_CLOSE, STREAM) && !is_policy(event.reason)))
+		verdict_fail(verdict, "%s came", probe_describe(&event));
+	else if (!reply_is_packet(&event, WISP_DATA, STREAM) && !checker->reaches_udp_targets)
+		verdict_warn(verdict, "%s came", probe_describe(&event));
+}
+
 static void
 check_echo(struct checker *checker, struct verdict *verdict)
 {
@@ -95,12 +126,40 @@ check_echo(struct checker *checker, struct verdict *verdict)
 	echo_sizes(checker, verdict, sizes, sizeof sizes / sizeof *sizes, verdict_fail);
 }
 
+/* Whether a stream goes on after empty datagrams, of which some may still come back; `event` is what came last. */
+static bool
+goes_on(struct checker *checker, struct probe_event *event)
+{
+	static const uint8_t p[] = "behind it";
+
+	for (int i = 0; i < TRIES; i++) {
+		probe_send_packet(checker->probe, WISP_DATA, STREAM, p, sizeof p);
+		do
+			reply_await_within(checker, STREAM, event, checker->timeout_ms / TRIES);
+		while (is_datagram(event, STREAM, NULL, 0));
+		if (event->kind != PROBE_SILENCE)
+			break;
+	}
+	return is_datagram(event, STREAM, p, sizeof p);
+}
+
+/* An empty datagram is like any other, and no end: of the stream least of all. */
 static void
 check_empty(struct checker *checker, struct verdict *verdict)
 {
-	static const size_t sizes[] = {0};
+	struct probe_event event;
+	bool came;
 
-	echo_sizes(checker, verdict, sizes, 1, verdict_warn);
+	if (!probe_begin(checker, verdict))
+		return;
+	open_stream(checker, STREAM, checker->targets->udp_echo);
+	came = try_echo(checker, STREAM, NULL, 0, &event);
+	if (!came)
+		verdict_warn(verdict, "%s came for it", probe_describe(&event));
+	if ((came || event.kind == PROBE_SILENCE) && !goes_on(checker, &event))
+		verdict_warn(verdict, "%s came for the datagram behind it", probe_describe(&event));
+	if (!reply_expect_life(checker, verdict, "an empty datagram"))
+		verdict_warn(verdict, "it ends the connection");
 }
 
 /* On their way to targets elsewhere they would be fragments, which not every network carries. */
@@ -326,12 +385,8 @@ check_not_agreed(struct checker *checker, struct verdict *verdict)
 	static struct greeting greeting;
 	struct probe_event event;
 
-	if (!greeting_begin(checker, verdict, &greeting))
+	if (!greeting_begin_open(checker, verdict, &greeting))
 		return;
-	if (greeting_requires(&greeting)) {
-		verdict_skip(verdict, "the server requires credentials");
-		return;
-	}
 	greeting_answer(checker, NULL, 0);
 	probe_next(checker->probe, &event);
 	open_stream(checker, STREAM, checker->targets->udp_echo);
@@ -345,9 +400,12 @@ check_not_agreed(struct checker *checker, struct verdict *verdict)
 }
 
 const struct check udp_checks[] = {
+	{"udp/offered", "Wisp v2: Protocol Extensions, UDP", "UDP that INFO offers can be used",
+		NEEDS_TARGETS | NEEDS_V2, check_offered},
 	{"udp/echo", "Wisp: Packet Types, DATA", "datagrams of 1 to 1,472 bytes come back as they were sent", NEEDS_UDP,
 		check_echo},
-	{"udp/empty", "Wisp: Packet Types, DATA", "an empty datagram comes back", NEEDS_UDP, check_empty},
+	{"udp/empty", "Wisp: Packet Types, DATA", "an empty datagram comes back, and the stream goes on", NEEDS_UDP,
+		check_empty},
 	{"udp/large", "Wisp: Packet Types, DATA", "datagrams of up to 65,507 bytes come back", NEEDS_UDP, check_large},
 	{"udp/too-large", "Wisp: Packet Types, DATA", "a packet that fits in no datagram does no harm", NEEDS_UDP,
 		check_too_large},

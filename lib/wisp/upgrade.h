@@ -30,6 +30,9 @@ WISP_API bool wisp_upgrade_key(char key[WISP_UPGRADE_KEY_SIZE]);
 /* The Sec-WebSocket-Accept that answers a key (section 4.2.2). Returns false when it cannot be computed. */
 WISP_API bool wisp_upgrade_accept(const char *key, char accept[WISP_UPGRADE_ACCEPT_SIZE]);
 
+/* Whether the comma-separated list of a header (RFC 9110 section 5.6.1) names a token, in any case of letters. */
+WISP_API bool wisp_upgrade_list_has(const char *list, size_t n, const char *token);
+
 /* What a client asked for. */
 struct wisp_upgrade_request {
 	int status;                               /* the HTTP status to answer with; 101 for a good request */

@@ -44,10 +44,15 @@ class Peer(Link):
         self._respond(status, *headers, "Content-Length: 0", "Connection: close")
         self.close()
 
-    def upgrade(self, accept: str | None = None, behind: bytes = b"") -> None:
-        """Answer 101; ACCEPT replaces the right key, BEHIND follows in the same write."""
+    def upgrade(self, accept: str | None = None, behind: bytes = b"",
+                connection: tuple[str, ...] = ("Upgrade",)) -> None:
+        """Answer 101; ACCEPT replaces the right key, BEHIND follows in the same write.
+
+        CONNECTION are the headers of that name.
+        """
         protocol = self.headers.get("sec-websocket-protocol")
-        self._respond("101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade",
+        self._respond("101 Switching Protocols", "Upgrade: websocket",
+                      *(f"Connection: {each}" for each in connection),
                       f"Sec-WebSocket-Accept: "
                       f"{accept or accept_key(self.headers['sec-websocket-key'])}",
                       *([f"Sec-WebSocket-Protocol: {protocol}"] if protocol else []),

@@ -23,6 +23,8 @@ from procs import GUARD
 #: The longest message that is taken, and what is read from a destination at once.
 MESSAGE_MAX = 1 << 24
 CHUNK = 1 << 16
+#: Seconds after which a destination that does not answer is given up.
+CONNECT_SECONDS = 1
 
 OPCODES = (frames.CONTINUATION, frames.TEXT, frames.BINARY, frames.CLOSE, frames.PING, frames.PONG)
 
@@ -60,7 +62,8 @@ class Stream:
     async def run(self) -> None:
         try:
             self.check_allowed()
-            reader, writer = await asyncio.open_connection(self.host, self.port, limit=CHUNK)
+            reader, writer = await asyncio.wait_for(
+                asyncio.open_connection(self.host, self.port, limit=CHUNK), CONNECT_SECONDS)
         except OSError as error:
             self.end(self.reason_for(error))
             return
@@ -87,6 +90,8 @@ class Stream:
     def reason_for(self, error: OSError) -> int:
         if isinstance(error, socket.gaierror):
             return packets.UNREACHABLE
+        if isinstance(error, TimeoutError):
+            return packets.TIMED_OUT
         return {errno.ECONNREFUSED: packets.REFUSED, errno.EPERM: packets.BLOCKED}.get(
             error.errno, packets.NETWORK_ERROR)
 

@@ -213,6 +213,27 @@ def test_wrong_accept_key(fake: FakeServer, wispsocks: Callable[..., Bridge]) ->
     bridge.wait_log(r"^error: .*(?i:accept)")
 
 
+@pytest.mark.parametrize("connection", [(), ("close",), ("keep-alive, Upgrades",)],
+                         ids=str)
+def test_wrong_connection_header(fake: FakeServer, connection: tuple[str, ...],
+                                 wispsocks: Callable[..., Bridge]) -> None:
+    bridge = wispsocks(fake.url)
+    fake.accept().upgrade(connection=connection)
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(r"^error: .*Connection header")
+
+
+@pytest.mark.parametrize("connection", [("upgrade",), ("keep-alive, UPGRADE",),
+                                        ("keep-alive", "Upgrade")], ids=str)
+def test_connection_header_is_a_list(fake: FakeServer, connection: tuple[str, ...],
+                                     wispsocks: Callable[..., Bridge]) -> None:
+    bridge = wispsocks(fake.url)
+    server = fake.accept()
+    server.upgrade(connection=connection)
+    server.send(packets.credit(0, 128))
+    bridge.wait_connected()
+
+
 # A WebSocket that is no Wisp
 
 

@@ -31,7 +31,7 @@ QUICK = ["handshake/upgrade", "handshake/v1-first-packet", "handshake/v2-first-p
          "handshake/credit", "streams/echo-0", "streams/echo-1", "streams/far-end-closes",
          "streams/close-reaches-far-end", "credit/comes-in-time", "credit/within-announced",
          "errors/refused", "errors/port-zero", "errors/short-packet", "errors/unknown-stream",
-         "errors/text", "errors/fragments", "udp/echo", "udp/two-streams"]
+         "errors/text", "errors/fragments", "udp/offered", "udp/echo", "udp/two-streams"]
 
 
 # Hostile servers
@@ -111,6 +111,13 @@ def test_wispd(start: Start, options: tuple[str, ...], more: tuple[str, ...]) ->
     assert complaints(run) == {} and run.code == PASSED
 
 
+def test_wispd_gives_up_in_time(start: Start) -> None:
+    """A destination that does not answer, for which the other tests do not wait."""
+    run = wispcheck.check(f"ws://127.0.0.1:{start(Wispd()).port}/", "--timeout", "4",
+                          "--only", "errors/timed-out")
+    assert run.outcomes == {"errors/timed-out": "pass"}, run.came
+
+
 def test_wispd_over_tls(start: Start, authority: Authority, certificate: Certificate,
                         tmp_path: Path) -> None:
     """One that asks for a password, of which every check of the handshake can make something."""
@@ -143,6 +150,40 @@ def test_right_server(start: Start, options: dict[str, Any], more: tuple[str, ..
     run = wispcheck.check(start(RightServer(**options)).url, "--timeout", "1", *PASSWORD_OPTIONS,
                           "--unverified-credentials", *more, env=PASSWORD_ENVIRONMENT)
     assert complaints(run) == {} and run.code == PASSED
+
+
+class Redirects(rightserver.Connection):
+    """Sends people who come with a browser elsewhere."""
+
+    def refusal(self, request: rightserver.Request) -> str | None:
+        if "upgrade" in request.headers or request.path != "/":
+            return super().refusal(request)
+        return f"302 Found\r\nLocation: {self.server.url}elsewhere/"
+
+
+def test_redirect_of_plain_requests(start: Start) -> None:
+    """It is an answer, and is not followed."""
+    run = wispcheck.check(start(RightServer(Redirects)).url, "--only", "handshake/plain-request")
+    assert run.outcomes == {"handshake/plain-request": "pass"}
+    assert "HTTP 302" in run.came["handshake/plain-request"]
+
+
+# Servers of something else
+
+
+class Mute(rightserver.Connection):
+    """A WebSocket on which nothing is said."""
+
+    async def greet(self) -> None:
+        await self.recv_frame()
+
+
+def test_no_wisp(start: Start) -> None:
+    """What follows from that is not held against it."""
+    run = wispcheck.check(start(RightServer(Mute)).url, "--timeout", "0.2")
+    assert complaints(run).keys() == {"handshake/v1-first-packet", "handshake/v2-first-packet",
+                                      "handshake/credit"}, complaints(run)
+    assert run.code == FAILED
 
 
 # Real servers
@@ -236,7 +277,6 @@ def test_wrong_server(start: Start, fault: wrongservers.Fault) -> None:
 #: Checks that no server on this machine can fail, and why.
 WITHOUT_FAULT = {
     "errors/blocked": "it only looks at a server that does not reach the targets",
-    "errors/timed-out": "it is always skipped: no destination is known that does not answer",
 }
 
 

@@ -19,6 +19,7 @@ from checks_manual import groups
 from conftest import Start
 from credentials import write_secret
 from fakeserver import FakeServer
+from origin import Service
 from packets import Ended
 from procs import BUILD, GUARD, Program, clean_environment, in_background, refusing_port
 from test_cli import URL, check_failure, check_usage_error, run
@@ -314,6 +315,9 @@ def nasty_server(fake: FakeServer) -> Callable[[], None]:
         while True:
             try:
                 peer = fake.accept()
+                if "upgrade" not in peer.headers:
+                    peer.answer(NASTY.partition(b"\r")[0].decode("latin-1"))
+                    continue
                 peer.upgrade()
                 peer.send(packets.info(packets.extension(packets.MOTD, NASTY)))
             except (Ended, OSError):
@@ -394,7 +398,7 @@ def test_targets_are_not_reached(start: Start) -> None:
 
 
 def test_targets_elsewhere(start: Start, url: str) -> None:
-    base = 20000 + os.getpid() % 1000 * 8  # below those that the kernel gives to others
+    base = 20000 + os.getpid() % 1000 * 9  # below those that the kernel gives to others
     targets = start(Program("wispcheck", "--targets", "--listen", f"127.0.0.1:{base}"))
     assert targets.port == base
     server = check_json("--target", f"127.0.0.1:{base}", "--only", PASSING, url)
@@ -455,6 +459,12 @@ def test_silent_server(fake: FakeServer) -> None:
 
 def test_no_websocket(wispd: Wispd) -> None:
     check_no_connection("404", f"ws://127.0.0.1:{wispd.port}/elsewhere/")
+
+
+def test_no_http(start: Start) -> None:
+    """Whatever is sent comes back."""
+    echo = start(Service(lambda conn: conn.sendall(conn.recv(1 << 16))))
+    check_no_connection("does not speak HTTP", f"ws://127.0.0.1:{echo.port}/")
 
 
 def test_name_that_does_not_resolve() -> None:

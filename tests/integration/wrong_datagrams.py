@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import packets
+from packets import Packet
 from rightserver import Connection, DatagramStream
 from wrong import wrong
 
@@ -33,6 +34,33 @@ class LosesEmptyDatagrams(DatagramStream):
     async def to_client(self, data: bytes) -> None:
         if data:
             await super().to_client(data)
+
+
+@wrong("udp/empty")
+class EndsOnEmptyDatagrams(DatagramStream):
+    """Takes an empty datagram for an end, having passed it on."""
+
+    async def to_client(self, data: bytes) -> None:
+        await super().to_client(data)
+        if not data:
+            self.end(packets.VOLUNTARY)
+
+
+@wrong("udp/offered")
+class RefusesDatagrams(Connection):
+    """Offers UDP, and does not have it."""
+
+    def objection(self, packet: Packet) -> int | None:
+        if packet.payload[:1] == bytes([packets.UDP]):
+            return packets.INVALID
+        return super().objection(packet)
+
+
+@wrong("udp/offered")
+class IgnoresDatagrams(Connection):
+    def on_connect(self, packet: Packet) -> None:
+        if packet.payload[:1] != bytes([packets.UDP]):
+            super().on_connect(packet)
 
 
 @wrong("udp/large")

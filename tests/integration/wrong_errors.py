@@ -111,6 +111,11 @@ class WrongReasonForNoName(Reasons):
     other = {packets.UNREACHABLE: packets.VOLUNTARY}
 
 
+@wrong("errors/timed-out")
+class WrongReasonForTimedOut(Reasons):
+    other = {packets.TIMED_OUT: packets.VOLUNTARY}
+
+
 @wrong("errors/refused")
 class SilentAboutRefused(Stream):
     """Forgets a stream that could not be opened."""
@@ -195,6 +200,20 @@ class SilentAboutBadConnects(Connection):
 class DiesOfUnknownStreams(Connection):
     def on_unknown_stream(self, packet: Packet) -> None:
         raise Gone
+
+
+@wrong("errors/unknown-stream")
+class AnswersCloseOfUnknownStreams(Connection):
+    def on_unknown_stream(self, packet: Packet) -> None:
+        if packet.type == packets.CLOSE:
+            self.send(packets.close(packet.stream, packets.INVALID))
+
+
+@wrong("errors/text")
+class TakesTextForPackets(Connection):
+    def on_text(self, message: bytes) -> None:
+        if len(message) >= 5:
+            self.on_packet(packets.decode(message))
 
 
 class Fragments(Connection):

@@ -6,7 +6,7 @@ import struct
 
 import packets
 from packets import Packet
-from rightserver import Connection, Request
+from rightserver import Connection, Gone, Request
 from wrong import PASSWORD, Mortal, wrong
 
 
@@ -30,6 +30,22 @@ class NoAccept(Connection):
 class NoUpgradeHeader(Connection):
     def upgrade_headers(self, request: Request) -> list[str]:
         return super().upgrade_headers(request)[1:]
+
+
+@wrong(refused="Connection header")
+class NoConnectionHeader(Connection):
+    def upgrade_headers(self, request: Request) -> list[str]:
+        return [line for line in super().upgrade_headers(request)
+                if not line.startswith("Connection:")]
+
+
+@wrong(refused="Connection header")
+class OtherConnectionHeader(Connection):
+    """It names other things, and something that only begins like an upgrade."""
+
+    def upgrade_headers(self, request: Request) -> list[str]:
+        return [line.replace("Connection: Upgrade", "Connection: keep-alive, Upgrades")
+                for line in super().upgrade_headers(request)]
 
 
 @wrong("handshake/upgrade")
@@ -56,6 +72,30 @@ class ExtensionUnasked(Connection):
 
     def upgrade_headers(self, request: Request) -> list[str]:
         return [*super().upgrade_headers(request), "Sec-WebSocket-Extensions: permessage-deflate"]
+
+
+class PlainRequests(Connection):
+    """Does something else with requests for no WebSocket."""
+
+    def refusal(self, request: Request) -> str | None:
+        if request.path == "/" and "upgrade" not in request.headers:
+            return self.plain()
+        return super().refusal(request)
+
+    def plain(self) -> str | None:
+        raise NotImplementedError
+
+
+@wrong("handshake/plain-request")
+class UpgradesPlainRequests(PlainRequests):
+    def plain(self) -> str | None:
+        return "101 Switching Protocols"
+
+
+@wrong("handshake/plain-request")
+class HangsUpOnPlainRequests(PlainRequests):
+    def plain(self) -> str | None:
+        raise Gone
 
 
 # The handshake
@@ -216,6 +256,7 @@ class KeyWithoutChallenge(Offers):
 class TakesBadInfo(Connection):
     async def recv_info(self) -> None:
         await self.recv_message()
+        self.agreed = self.offered()
 
 
 @wrong("handshake/unknown-extension")
@@ -239,7 +280,7 @@ class SilentAboutBadInfo(Connection):
     async def recv_info(self) -> None:
         opcode, message = await self.recv_message()
         try:
-            packets.extensions(packets.decode(message))
+            self.agreed = packets.extensions(packets.decode(message))
         except (AssertionError, struct.error):
             while True:
                 await self.recv_frame()

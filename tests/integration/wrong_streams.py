@@ -19,6 +19,20 @@ class LosesData1(Stream):
         super().received(b"" if len(data) == 1 else data)
 
 
+@wrong("streams/echo-1")
+class LosesAllData(Stream):
+    """Connects, and that is all: what would show whether it works does not work."""
+
+    def received(self, data: bytes) -> None:
+        super().received(b"")
+
+
+@wrong("streams/echo-1")
+class FlipsBitsOfAllData(Stream):
+    async def to_client(self, data: bytes) -> None:
+        await super().to_client(bytes(byte ^ 1 for byte in data))
+
+
 @wrong("streams/echo-125")
 class LosesData125(Stream):
     def received(self, data: bytes) -> None:
@@ -260,6 +274,13 @@ class TalksAfterClose(Stream):
         while data := await reader.read(CHUNK):
             await self.to_client(data)
         return packets.VOLUNTARY
+
+
+@wrong("streams/close-unanswered")
+class AnswersClose(Stream):
+    def received_close(self) -> None:
+        self.connection.send(packets.close(self.number, packets.VOLUNTARY))
+        super().received_close()
 
 
 @wrong("streams/close-reaches-far-end")

@@ -41,6 +41,30 @@ keys_are_new_each_time(void **state)
 	}
 }
 
+/* ---- lists ---- */
+
+static void
+lists_are_searched_token_by_token(void **state)
+{
+	static const struct {
+		const char *list;
+		bool has;
+	} cases[] = {
+		{"Upgrade", true},
+		{"keep-alive,uPGRADE", true},
+		{" ,, Upgrade\t, close", true},
+		{"", false},
+		{"Upgrades", false},
+		{"Up grade", false},
+		{"x-Upgrade, close", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		assert_int_equal(wisp_upgrade_list_has(cases[i].list, strlen(cases[i].list), "Upgrade"), cases[i].has);
+	assert_false(wisp_upgrade_list_has("Upgrade", 6, "Upgrade"));
+}
+
 /* ---- requests ---- */
 
 /* Read a request from a block that is just as large as it. */
@@ -370,6 +394,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accept_is_that_of_the_rfc),
 		cmocka_unit_test(keys_are_new_each_time),
+		cmocka_unit_test(lists_are_searched_token_by_token),
 		cmocka_unit_test(good_requests_are_taken),
 		cmocka_unit_test(bad_requests_are_refused),
 		cmocka_unit_test(nul_is_refused),
