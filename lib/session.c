@@ -176,13 +176,11 @@ find_stream(struct wisp_session *session, uint32_t id)
 	return session->last_found;
 }
 
-static struct wisp_stream *
-stream_new(struct wisp_session *session, uint32_t id, const struct wisp_destination *destination)
+/* Put a stream that is all zero into the session. */
+static void
+link_stream(struct wisp_stream *stream, struct wisp_session *session, uint32_t id,
+	const struct wisp_destination *destination)
 {
-	struct wisp_stream *stream = calloc(1, sizeof *stream);
-
-	if (stream == NULL)
-		return NULL;
 	stream->session = session;
 	stream->id = id;
 	stream->type = (uint8_t)destination->type;
@@ -190,6 +188,15 @@ stream_new(struct wisp_session *session, uint32_t id, const struct wisp_destinat
 	stream->confirmed = !session->handshake.confirmation;
 	RB_INSERT(stream_tree, &session->streams, stream);
 	session->stream_count++;
+}
+
+static struct wisp_stream *
+stream_new(struct wisp_session *session, uint32_t id, const struct wisp_destination *destination)
+{
+	struct wisp_stream *stream = calloc(1, sizeof *stream);
+
+	if (stream != NULL)
+		link_stream(stream, session, id, destination);
 	return stream;
 }
 
@@ -213,7 +220,10 @@ static void
 release_stream(struct wisp_stream *stream)
 {
 	free(stream->host);
-	free(stream);
+	if (stream == &stream->session->spare)
+		memset(stream, 0, sizeof *stream);
+	else
+		free(stream);
 }
 
 void
@@ -380,12 +390,16 @@ receive_continue(struct wisp_session *session, struct wisp_stream *stream, uint3
 
 /* ---- what arrives ---- */
 
-/* Refuse a CONNECT: all that the stream ever sees is its CLOSE. */
+/* Refuse a CONNECT: all that the stream ever sees is its CLOSE. For one at a time, there is memory in any case. */
 static void
 refuse_stream(struct wisp_session *session, const struct wisp_packet *packet, uint8_t reason)
 {
 	struct wisp_stream *stream = stream_new(session, packet->stream_id, &packet->destination);
 
+	if (stream == NULL && session->spare.session == NULL) {
+		stream = &session->spare;
+		link_stream(stream, session, packet->stream_id, &packet->destination);
+	}
 	if (stream == NULL)
 		wisp_session_fail(session, WISP_WS_GOING_AWAY, "out of memory");
 	else
@@ -426,7 +440,7 @@ receive_connect(struct wisp_session *session, const struct wisp_packet *packet)
 	} else {
 		stream = stream_new(session, packet->stream_id, &packet->destination);
 		if (stream == NULL)
-			wisp_session_fail(session, WISP_WS_GOING_AWAY, "out of memory");
+			refuse_stream(session, packet, WISP_REASON_THROTTLED);
 		else
 			session->callbacks->open(session->arg, stream, &packet->destination);
 	}

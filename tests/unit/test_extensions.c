@@ -283,8 +283,9 @@ challenges_of_each_size_are_signed(void **state)
 		assert_int_equal(sent_extension(&client, WISP_EXTENSION_KEY, sent), KEY_ANSWER_SIZE);
 		assert_int_equal(sent[0], 1);
 		assert_memory_equal(sent + 1, public_key.hash, WISP_KEY_HASH_SIZE);
-		assert_true(wisp_public_key_verify(
-			&public_key, p + 2, sizes[i], sent + 1 + WISP_KEY_HASH_SIZE, WISP_KEY_SIGNATURE_SIZE));
+		assert_int_equal(wisp_public_key_verify(&public_key, p + 2, sizes[i], sent + 1 + WISP_KEY_HASH_SIZE,
+					 WISP_KEY_SIGNATURE_SIZE),
+			WISP_SIGNATURE_RIGHT);
 	}
 }
 

@@ -350,11 +350,12 @@ static bool
 verify(const struct wisp_public_key *key, const uint8_t *p, size_t n, const uint8_t *signature, size_t size)
 {
 	uint8_t *const message = exact_copy(p, n), *const copy = exact_copy(signature, size);
-	const bool good = wisp_public_key_verify(key, message, n, copy, size);
+	const enum wisp_signature result = wisp_public_key_verify(key, message, n, copy, size);
 
 	free(message);
 	free(copy);
-	return good;
+	assert_int_not_equal(result, WISP_SIGNATURE_UNKNOWN);
+	return result == WISP_SIGNATURE_RIGHT;
 }
 
 static void
