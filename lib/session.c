@@ -372,7 +372,7 @@ void
 wisp_stream_confirm(struct wisp_stream *stream)
 {
 	stream->confirmed = true;
-	if (stream->session->handshake.confirmation && stream->type == WISP_TCP && stream->state != STREAM_CLOSED)
+	if (stream->session->handshake.confirmation && stream->type == WISP_TCP)
 		wisp_stream_pend(stream, PENDING_CONTINUE);
 }
 
@@ -384,7 +384,7 @@ receive_continue(struct wisp_session *session, struct wisp_stream *stream, uint3
 	stream->credit = credit;
 	if (credit > 0 && (stream->state == STREAM_BLOCKED || stream->state == STREAM_HELD))
 		wisp_stream_enlist(stream);
-	if (stream->callbacks != NULL && stream->callbacks->granted != NULL)
+	if (stream->callbacks->granted != NULL)
 		stream->callbacks->granted(stream->arg);
 }
 
@@ -477,7 +477,7 @@ receive_datagram(struct wisp_session *session, struct wisp_stream *stream, const
 		p = session->datagram;
 		n = session->datagram_size;
 	}
-	if (packet->last && !session->datagram_lost && stream->state != STREAM_CLOSED && stream->callbacks != NULL)
+	if (packet->last && !session->datagram_lost && stream->callbacks != NULL)
 		stream->callbacks->data(stream->arg, p, n, true);
 }
 
@@ -488,7 +488,7 @@ receive_data(struct wisp_session *session, struct wisp_stream *stream, const str
 		receive_datagram(session, stream, packet);
 		return;
 	}
-	if (stream->state == STREAM_CLOSED || stream->callbacks == NULL)
+	if (stream->callbacks == NULL)
 		return;
 	if (!session->client && packet->last && stream->credit > 0)
 		stream->credit--;

@@ -128,6 +128,26 @@ passwords_have_one_form(void **state)
 	}
 }
 
+/* As some clients write it: the password's size, in two bytes, behind the user name's. */
+static void
+passwords_may_have_their_size_before_them(void **state)
+{
+	const uint8_t right[] = "\x04\x08\x00userpassword";
+	const size_t size = sizeof right - 1;
+	uint8_t changed[sizeof right];
+
+	(void)state;
+	for (size_t n = 0; n <= size + 1; n++)
+		assert_int_equal(answer(WISP_EXTENSION_PASSWORD, right, n), n == size ? 0 : WISP_REASON_BAD_PASSWORD);
+	for (size_t at = 0; at < 3; at++)
+		for (unsigned byte = 0; byte <= UINT8_MAX; byte++) {
+			memcpy(changed, right, sizeof changed);
+			changed[at] = (uint8_t)byte;
+			assert_int_equal(answer(WISP_EXTENSION_PASSWORD, changed, size),
+				byte == right[at] ? 0 : WISP_REASON_BAD_PASSWORD);
+		}
+}
+
 static void
 passwords_have_a_longest(void **state)
 {
@@ -441,6 +461,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(passwords_have_one_form),
+		cmocka_unit_test(passwords_may_have_their_size_before_them),
 		cmocka_unit_test(passwords_have_a_longest),
 		cmocka_unit_test(signatures_have_one_form),
 		cmocka_unit_test(offers_have_a_shortest_form),

@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include <stdio.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,6 +132,17 @@ private_keys_are_read(void **state)
 }
 
 /* Only the last line feed may be missing. */
+/* More than OpenSSL can count is no key, and is not looked at. */
+static void
+endless_text_is_no_key(void **state)
+{
+	const char *error = NULL;
+
+	(void)state;
+	assert_null(wisp_key_read(PRIVATE_A, (size_t)INT_MAX + 1, &error));
+	assert_non_null(error);
+}
+
 static void
 truncated_private_keys_are_none(void **state)
 {
@@ -477,6 +489,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(private_keys_are_read),
+		cmocka_unit_test(endless_text_is_no_key),
 		cmocka_unit_test(truncated_private_keys_are_none),
 		cmocka_unit_test(nobody_is_asked_for_a_passphrase),
 		cmocka_unit_test(public_keys_are_read),
