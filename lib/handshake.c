@@ -217,8 +217,8 @@ prepare_credentials(struct wisp_handshake *handshake, const struct offer *offer)
 	}
 	if (handshake->credentials == WISP_CREDENTIALS_KEY &&
 		!wisp_key_sign(client->key, offer->challenge, offer->challenge_size, handshake->signature)) {
-		refuse(handshake, WISP_REASON_BAD_SIGNATURE, WISP_REASON_INCOMPATIBLE,
-			"the server's challenge cannot be signed");
+		/* There is nothing wrong with the key. */
+		refuse(handshake, WISP_REASON_UNKNOWN, WISP_REASON_UNKNOWN, "the server's challenge cannot be signed");
 		return false;
 	}
 	return true;
@@ -284,17 +284,28 @@ check_password(const struct wisp_server_options *server, const struct wisp_exten
 		server->arg, text + 3, user_size, text + 3 + user_size, load_le16(extension->data + 1));
 }
 
-static bool
+/* Returns 0 when it is right, or the reason to refuse it. */
+static uint8_t
 check_signature(const struct wisp_handshake *handshake, const struct wisp_extension *extension)
 {
 	const uint8_t *hash = extension->data + 1;
 	const struct wisp_public_key *key;
 
 	if (extension->size != KEY_ANSWER_SIZE || extension->data[0] != ED25519)
-		return false;
+		return WISP_REASON_BAD_SIGNATURE;
 	key = handshake->server->find_key(handshake->server->arg, hash);
-	return key != NULL && wisp_public_key_verify(key, handshake->challenge, sizeof handshake->challenge,
-				      hash + WISP_KEY_HASH_SIZE, WISP_KEY_SIGNATURE_SIZE);
+	if (key == NULL)
+		return WISP_REASON_BAD_SIGNATURE;
+	switch (wisp_public_key_verify(key, handshake->challenge, sizeof handshake->challenge,
+		hash + WISP_KEY_HASH_SIZE, WISP_KEY_SIGNATURE_SIZE)) {
+	case WISP_SIGNATURE_RIGHT:
+		return 0;
+	case WISP_SIGNATURE_WRONG:
+		return WISP_REASON_BAD_SIGNATURE;
+	case WISP_SIGNATURE_UNKNOWN:
+		break;
+	}
+	return WISP_REASON_UNKNOWN; /* a client would not try again with a key that is called wrong */
 }
 
 /* Look at the client's credentials. Returns 0 when it may come in, or the reason why it may not. */
@@ -303,13 +314,15 @@ check_credentials(struct wisp_handshake *handshake, const struct wisp_packet *in
 {
 	const struct wisp_server_options *server = handshake->server;
 	struct wisp_extension extension;
+	uint8_t reason;
 
 	if (!asks_for_credentials(server))
 		return 0;
 	if (server->find_key != NULL && find_extension(info, WISP_EXTENSION_KEY, &extension)) {
 		handshake->credentials = WISP_CREDENTIALS_KEY;
-		if (!check_signature(handshake, &extension))
-			return WISP_REASON_BAD_SIGNATURE;
+		reason = check_signature(handshake, &extension);
+		if (reason != 0)
+			return reason;
 	}
 	if (server->check_password != NULL && find_extension(info, WISP_EXTENSION_PASSWORD, &extension)) {
 		handshake->credentials = WISP_CREDENTIALS_PASSWORD;
@@ -325,7 +338,8 @@ receive_client_info(struct wisp_handshake *handshake, const struct wisp_packet *
 	const uint8_t reason = check_credentials(handshake, info);
 
 	if (reason != 0) {
-		refuse(handshake, reason, reason, wisp_reason_text(reason));
+		refuse(handshake, reason, reason,
+			reason == WISP_REASON_UNKNOWN ? "a signature cannot be verified" : wisp_reason_text(reason));
 		return;
 	}
 	handshake->udp = handshake->server->udp && has_extension(info, WISP_EXTENSION_UDP);

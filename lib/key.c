@@ -25,7 +25,10 @@ struct wisp_key {
 static bool
 hash_public(const uint8_t bytes[WISP_KEY_PUBLIC_SIZE], uint8_t hash[WISP_KEY_HASH_SIZE])
 {
-	return EVP_Digest(bytes, WISP_KEY_PUBLIC_SIZE, hash, NULL, EVP_sha256(), NULL) == 1;
+	const bool good = EVP_Digest(bytes, WISP_KEY_PUBLIC_SIZE, hash, NULL, EVP_sha256(), NULL) == 1;
+
+	ERR_clear_error(); /* or the caller's TLS would take it for its own, here and below */
+	return good;
 }
 
 /* Get the public half of a key. Returns false when it is not Ed25519. */
@@ -34,8 +37,7 @@ public_half(const EVP_PKEY *pkey, uint8_t bytes[WISP_KEY_PUBLIC_SIZE])
 {
 	size_t size = WISP_KEY_PUBLIC_SIZE;
 
-	return EVP_PKEY_id(pkey) == EVP_PKEY_ED25519 && EVP_PKEY_get_raw_public_key(pkey, bytes, &size) == 1 &&
-	       size == WISP_KEY_PUBLIC_SIZE;
+	return EVP_PKEY_id(pkey) == EVP_PKEY_ED25519 && EVP_PKEY_get_raw_public_key(pkey, bytes, &size) == 1;
 }
 
 /* Instead of OpenSSL's, which would ask on the terminal. */
@@ -102,27 +104,38 @@ wisp_key_sign(const struct wisp_key *key, const uint8_t *p, size_t n, uint8_t si
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
 	size_t size = WISP_KEY_SIGNATURE_SIZE;
 	const bool good = context != NULL && EVP_DigestSignInit(context, NULL, NULL, NULL, key->pkey) == 1 &&
-			  EVP_DigestSign(context, signature, &size, p, n) == 1 && size == WISP_KEY_SIGNATURE_SIZE;
+			  EVP_DigestSign(context, signature, &size, p, n) == 1;
 
 	EVP_MD_CTX_free(context);
 	ERR_clear_error();
 	return good;
 }
 
-bool
-wisp_public_key_verify(
-	const struct wisp_public_key *key, const uint8_t *p, size_t n, const uint8_t *signature, size_t signature_size)
+static enum wisp_signature
+verify(const struct wisp_public_key *key, const uint8_t *p, size_t n, const uint8_t *signature, size_t signature_size)
 {
 	EVP_PKEY *pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key->bytes, sizeof key->bytes);
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
-	const bool good = pkey != NULL && context != NULL &&
-			  EVP_DigestVerifyInit(context, NULL, NULL, NULL, pkey) == 1 &&
-			  EVP_DigestVerify(context, signature, signature_size, p, n) == 1;
+	enum wisp_signature result = WISP_SIGNATURE_UNKNOWN;
 
+	if (pkey != NULL && context != NULL && EVP_DigestVerifyInit(context, NULL, NULL, NULL, pkey) == 1)
+		result = EVP_DigestVerify(context, signature, signature_size, p, n) == 1 ? WISP_SIGNATURE_RIGHT
+											 : WISP_SIGNATURE_WRONG;
 	EVP_MD_CTX_free(context);
 	EVP_PKEY_free(pkey);
 	ERR_clear_error();
-	return good;
+	return result;
+}
+
+enum wisp_signature
+wisp_public_key_verify(
+	const struct wisp_public_key *key, const uint8_t *p, size_t n, const uint8_t *signature, size_t signature_size)
+{
+	const enum wisp_signature result = verify(key, p, n, signature, signature_size);
+
+	/* OpenSSL says so too when it runs out of memory half-way. Then the second time is right, or ends before that.
+	 */
+	return result == WISP_SIGNATURE_WRONG ? verify(key, p, n, signature, signature_size) : result;
 }
 
 /* ---- lists of public keys ---- */

@@ -176,13 +176,11 @@ find_stream(struct wisp_session *session, uint32_t id)
 	return session->last_found;
 }
 
-static struct wisp_stream *
-stream_new(struct wisp_session *session, uint32_t id, const struct wisp_destination *destination)
+/* Put a stream that is all zero into the session. */
+static void
+link_stream(struct wisp_stream *stream, struct wisp_session *session, uint32_t id,
+	const struct wisp_destination *destination)
 {
-	struct wisp_stream *stream = calloc(1, sizeof *stream);
-
-	if (stream == NULL)
-		return NULL;
 	stream->session = session;
 	stream->id = id;
 	stream->type = (uint8_t)destination->type;
@@ -190,6 +188,15 @@ stream_new(struct wisp_session *session, uint32_t id, const struct wisp_destinat
 	stream->confirmed = !session->handshake.confirmation;
 	RB_INSERT(stream_tree, &session->streams, stream);
 	session->stream_count++;
+}
+
+static struct wisp_stream *
+stream_new(struct wisp_session *session, uint32_t id, const struct wisp_destination *destination)
+{
+	struct wisp_stream *stream = calloc(1, sizeof *stream);
+
+	if (stream != NULL)
+		link_stream(stream, session, id, destination);
 	return stream;
 }
 
@@ -213,7 +220,10 @@ static void
 release_stream(struct wisp_stream *stream)
 {
 	free(stream->host);
-	free(stream);
+	if (stream == &stream->session->spare)
+		memset(stream, 0, sizeof *stream);
+	else
+		free(stream);
 }
 
 void
@@ -362,7 +372,7 @@ void
 wisp_stream_confirm(struct wisp_stream *stream)
 {
 	stream->confirmed = true;
-	if (stream->session->handshake.confirmation && stream->type == WISP_TCP && stream->state != STREAM_CLOSED)
+	if (stream->session->handshake.confirmation && stream->type == WISP_TCP)
 		wisp_stream_pend(stream, PENDING_CONTINUE);
 }
 
@@ -374,18 +384,22 @@ receive_continue(struct wisp_session *session, struct wisp_stream *stream, uint3
 	stream->credit = credit;
 	if (credit > 0 && (stream->state == STREAM_BLOCKED || stream->state == STREAM_HELD))
 		wisp_stream_enlist(stream);
-	if (stream->callbacks != NULL && stream->callbacks->granted != NULL)
+	if (stream->callbacks->granted != NULL)
 		stream->callbacks->granted(stream->arg);
 }
 
 /* ---- what arrives ---- */
 
-/* Refuse a CONNECT: all that the stream ever sees is its CLOSE. */
+/* Refuse a CONNECT: all that the stream ever sees is its CLOSE. For one at a time, there is memory in any case. */
 static void
 refuse_stream(struct wisp_session *session, const struct wisp_packet *packet, uint8_t reason)
 {
 	struct wisp_stream *stream = stream_new(session, packet->stream_id, &packet->destination);
 
+	if (stream == NULL && session->spare.session == NULL) {
+		stream = &session->spare;
+		link_stream(stream, session, packet->stream_id, &packet->destination);
+	}
 	if (stream == NULL)
 		wisp_session_fail(session, WISP_WS_GOING_AWAY, "out of memory");
 	else
@@ -426,7 +440,7 @@ receive_connect(struct wisp_session *session, const struct wisp_packet *packet)
 	} else {
 		stream = stream_new(session, packet->stream_id, &packet->destination);
 		if (stream == NULL)
-			wisp_session_fail(session, WISP_WS_GOING_AWAY, "out of memory");
+			refuse_stream(session, packet, WISP_REASON_THROTTLED);
 		else
 			session->callbacks->open(session->arg, stream, &packet->destination);
 	}
@@ -463,7 +477,7 @@ receive_datagram(struct wisp_session *session, struct wisp_stream *stream, const
 		p = session->datagram;
 		n = session->datagram_size;
 	}
-	if (packet->last && !session->datagram_lost && stream->state != STREAM_CLOSED && stream->callbacks != NULL)
+	if (packet->last && !session->datagram_lost && stream->callbacks != NULL)
 		stream->callbacks->data(stream->arg, p, n, true);
 }
 
@@ -474,7 +488,7 @@ receive_data(struct wisp_session *session, struct wisp_stream *stream, const str
 		receive_datagram(session, stream, packet);
 		return;
 	}
-	if (stream->state == STREAM_CLOSED || stream->callbacks == NULL)
+	if (stream->callbacks == NULL)
 		return;
 	if (!session->client && packet->last && stream->credit > 0)
 		stream->credit--;

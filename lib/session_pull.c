@@ -129,19 +129,20 @@ pull_control(struct wisp_session *session, struct wisp_stream *stream, struct ou
 	const bool known = !(stream->pending & PENDING_CONNECT);
 	size_t n = 0;
 
+	/* There is no CONTINUE beside a CONNECT: one is the server's, the other the client's. */
 	if (closing && known) {
 		n = wisp_packet_close(scratch(out), stream->id, stream->reason);
 	} else if (!known && !closing) {
 		n = wisp_packet_connect(scratch(out), stream->id, &destination);
-		stream->pending &= (uint8_t)~PENDING_CONNECT;
+		stream->pending = 0;
 	} else if (!closing) {
 		stream->credit = wisp_stream_room(stream);
 		n = wisp_packet_continue(scratch(out), stream->id, stream->credit);
-		stream->pending &= (uint8_t)~PENDING_CONTINUE;
+		stream->pending = 0;
 	}
 	if (closing)
 		wisp_stream_free(stream); /* without a word, if the server never heard of it */
-	else if (stream->pending == 0)
+	else
 		TAILQ_REMOVE(&session->control, stream, control_entry);
 	return n == 0 || append_frame(session, out, scratch(out), n, WISP_OPCODE_BINARY);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
@@ -36,10 +37,12 @@ wisp_upgrade_accept(const char *key, char accept[WISP_UPGRADE_ACCEPT_SIZE])
 	unsigned char digest[SHA1_SIZE];
 	const int n = snprintf(text, sizeof text, "%s%s", key, GUID);
 
-	if (n < 0 || (size_t)n >= sizeof text)
+	if ((size_t)n >= sizeof text)
 		return false;
-	if (EVP_Digest(text, (size_t)n, digest, NULL, EVP_sha1(), NULL) != 1)
+	if (EVP_Digest(text, (size_t)n, digest, NULL, EVP_sha1(), NULL) != 1) {
+		ERR_clear_error(); /* or the caller's TLS would take it for its own */
 		return false;
+	}
 	EVP_EncodeBlock((unsigned char *)accept, digest, sizeof digest);
 	return true;
 }
@@ -176,12 +179,12 @@ judge(struct text head, const char *path, struct wisp_upgrade_request *request)
 	struct found found = {0};
 	const int status = read_request_line(next_line(&head), path);
 
-	while (head.n > 0) {
+	for (;;) {
 		struct text line = next_line(&head);
 		struct text name;
 
 		if (line.n == 0)
-			break;
+			break; /* there is such a line: it ends the head */
 		if (memchr(line.p, '\r', line.n) != NULL || memchr(line.p, '\0', line.n) != NULL)
 			return 400;
 		if (memchr(line.p, ':', line.n) == NULL)

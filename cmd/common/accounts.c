@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 
 #include "file.h"
@@ -29,7 +30,10 @@ struct accounts {
 static bool
 digest(const char *text, size_t n, uint8_t out[DIGEST_SIZE])
 {
-	return EVP_Digest(text, n, out, NULL, EVP_sha256(), NULL) == 1;
+	const bool good = EVP_Digest(text, n, out, NULL, EVP_sha256(), NULL) == 1;
+
+	ERR_clear_error(); /* or TLS would take it for its own */
+	return good;
 }
 
 /* Take a line, without its end. Returns NULL, or what is wrong with it. */

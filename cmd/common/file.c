@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <sys/stat.h>
 
@@ -102,44 +103,44 @@ file_read(const char *option, const char *path, bool secret, size_t *size)
 }
 
 /*
- * Add a file to a digest: its place among the others, and what is in it, or that it cannot be read. What can be read
- * only once, as a pipe, is left to those who need it.
+ * Add a file to a digest: what is in it, of which there is nothing when it cannot be read, and its place among the
+ * others. What can be read only once, as a pipe, is left to those who need it.
  */
 static void
 add_to_digest(EVP_MD_CTX *context, size_t place, const char *path)
 {
 	const int fd = open_to_read(path);
-	const char *wrong = NULL;
 	struct stat st;
 	size_t size = 0;
-	char *text = NULL;
+	char piece[4096];
+	ssize_t n;
 
-	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-		text = read_all(fd, &size, &wrong);
-	EVP_DigestUpdate(context, &place, sizeof place);
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+		while (size <= FILE_MAX && (n = read_up_to(fd, piece, sizeof piece)) > 0) {
+			EVP_DigestUpdate(context, piece, (size_t)n);
+			size += (size_t)n;
+		}
+		OPENSSL_cleanse(piece, sizeof piece);
+	}
 	EVP_DigestUpdate(context, &size, sizeof size);
-	if (text != NULL)
-		EVP_DigestUpdate(context, text, size);
-	file_free(text, size);
+	EVP_DigestUpdate(context, &place, sizeof place);
 	if (fd >= 0)
 		close(fd);
 }
 
-void
+bool
 file_digest(const char *const *paths, size_t count, uint8_t digest[FILE_DIGEST_SIZE])
 {
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	bool good = context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1;
 
-	memset(digest, 0, FILE_DIGEST_SIZE);
-	if (context == NULL || EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1) {
-		EVP_MD_CTX_free(context);
-		return;
-	}
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; good && i < count; i++)
 		if (paths[i] != NULL)
 			add_to_digest(context, i, paths[i]);
-	EVP_DigestFinal_ex(context, digest, NULL);
+	good = good && EVP_DigestFinal_ex(context, digest, NULL) == 1;
 	EVP_MD_CTX_free(context);
+	ERR_clear_error();
+	return good;
 }
 
 void

@@ -20,9 +20,9 @@ char *file_read(const char *option, const char *path, bool secret, size_t *size)
 
 /*
  * A digest of what is in some files, to see whether any has changed. Names that are NULL are passed over, and pipes are
- * not read.
+ * not read. Returns false without memory.
  */
-void file_digest(const char *const *paths, size_t count, uint8_t digest[FILE_DIGEST_SIZE]);
+bool file_digest(const char *const *paths, size_t count, uint8_t digest[FILE_DIGEST_SIZE]);
 
 /* Wipe and free. NULL is allowed. */
 void file_free(char *text, size_t size);

@@ -19,17 +19,21 @@
 static int
 decode(const char *text, size_t n, char *decoded, size_t size)
 {
-	char *copy = strndup(text, n);
+	char copy[3 * PROXY_CREDENTIALS_MAX + 1];
 	size_t decoded_size = 0;
-	char *whole = copy != NULL ? evhttp_uridecode(copy, 0, &decoded_size) : NULL;
+	char *whole;
 	int result = -1;
 
+	if (n >= sizeof copy)
+		return -1;
+	memcpy(copy, text, n);
+	copy[n] = '\0';
+	whole = evhttp_uridecode(copy, 0, &decoded_size);
 	if (whole != NULL && decoded_size < size && strlen(whole) == decoded_size) {
 		memcpy(decoded, whole, decoded_size + 1);
 		result = (int)decoded_size;
 	}
 	free(whole);
-	free(copy);
 	return result;
 }
 

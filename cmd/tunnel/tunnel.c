@@ -632,7 +632,8 @@ tunnel_round_trip_us(const struct tunnel *tunnel)
 
 /* ---- files ---- */
 
-static void
+/* Returns false without memory. */
+static bool
 digest_files(const struct tunnel *tunnel, uint8_t digest[FILE_DIGEST_SIZE])
 {
 	const struct tunnel_options *options = tunnel->options;
@@ -644,7 +645,7 @@ digest_files(const struct tunnel *tunnel, uint8_t digest[FILE_DIGEST_SIZE])
 		options->tls.cert_key,
 	};
 
-	file_digest(paths, sizeof paths / sizeof *paths, digest);
+	return file_digest(paths, sizeof paths / sizeof *paths, digest);
 }
 
 /* Connect again, with these credentials. */
@@ -668,7 +669,10 @@ tunnel_reload(struct tunnel *tunnel)
 	struct credentials credentials;
 	uint8_t files[FILE_DIGEST_SIZE];
 
-	digest_files(tunnel, files);
+	if (!digest_files(tunnel, files)) {
+		log_error("cannot see whether credentials or certificates have changed: out of memory");
+		return;
+	}
 	/* Also when nothing has changed: that a file cannot be used any more is to be said. */
 	if (!credentials_load(&credentials, &tunnel->options->credentials))
 		return;
@@ -691,10 +695,12 @@ tunnel_new(struct event_base *base, const struct tunnel_options *options, const 
 		.received = on_received,
 	};
 	struct tunnel *tunnel = calloc(1, sizeof *tunnel);
-	bool good;
+	bool memory, good;
 
-	if (tunnel == NULL)
+	if (tunnel == NULL) {
+		log_error("out of memory");
 		return NULL;
+	}
 	tunnel->base = base;
 	tunnel->options = options;
 	tunnel->callbacks = callbacks;
@@ -709,11 +715,13 @@ tunnel_new(struct event_base *base, const struct tunnel_options *options, const 
 	route_init(&tunnel->route, options->servers, options->server_count, options->return_ms, &options->proxies);
 	headers_host(&options->headers, tunnel->host_header);
 	tunnel->resolver = resolver_new(base);
-	digest_files(tunnel, tunnel->files);
+	memory = tunnel->resolver != NULL && digest_files(tunnel, tunnel->files);
 	good = connection_init(
 		&tunnel->connection, base, &options->tls, &connection_callbacks, tunnel, &tunnel->failure);
 	good = good && credentials_load(&tunnel->credentials, &options->credentials);
-	if (!good || tunnel->resolver == NULL) {
+	if (good && !memory)
+		log_error("out of memory");
+	if (!good || !memory) {
 		tunnel_free(tunnel);
 		return NULL;
 	}

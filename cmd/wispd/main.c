@@ -137,6 +137,20 @@ check(struct settings *settings)
 	return true;
 }
 
+/* Returns false when it cannot begin: logged. */
+static bool
+run(struct server *server, struct event_base *base, const struct settings *settings)
+{
+	const bool good = server_start(server, base, &settings->server);
+
+	if (good) {
+		notify_ready();
+		event_base_dispatch(base);
+	}
+	server_stop(server);
+	return good;
+}
+
 static int
 serve(const struct settings *settings)
 {
@@ -144,21 +158,16 @@ serve(const struct settings *settings)
 	struct stop_signals *signals = base != NULL ? stop_signals_new(base, stop, base) : NULL;
 	struct server server;
 	struct reload_signal *hangup = base != NULL ? reload_signal_new(base, reload, &server) : NULL;
-	bool good;
+	bool good = signals != NULL && hangup != NULL;
 
-	if (signals == NULL || hangup == NULL) {
+	if (good)
+		good = run(&server, base, settings);
+	else
 		log_error("cannot set up the event loop");
-		return EXIT_FAILURE;
-	}
-	good = server_start(&server, base, &settings->server);
-	if (good) {
-		notify_ready();
-		event_base_dispatch(base);
-	}
-	server_stop(&server);
 	stop_signals_free(signals);
 	reload_signal_free(hangup);
-	event_base_free(base);
+	if (base != NULL)
+		event_base_free(base);
 	libevent_global_shutdown();
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -430,13 +430,15 @@ struct association *
 association_new(struct client *client, const struct wisp_socks5_destination *from, struct wisp_socks5_address *address)
 {
 	struct bridge *bridge = client->bridge;
-	struct association *association =
-		bridge->association_count < ASSOCIATIONS_MAX ? calloc(1, sizeof *association) : NULL;
+	const bool room = bridge->association_count < ASSOCIATIONS_MAX;
+	struct association *association = room ? calloc(1, sizeof *association) : NULL;
 
-	if (association == NULL) {
+	if (!room)
 		log_warning("no UDP for a program: %zu others have it", bridge->association_count);
+	else if (association == NULL)
+		log_warning("no UDP for a program: out of memory");
+	if (association == NULL)
 		return NULL;
-	}
 	association->client = client;
 	association->fd = -1;
 	association->from_port = from->port;

@@ -168,6 +168,25 @@ check_exposure(const struct settings *settings, bool programs_authenticate)
 	return false;
 }
 
+/* Returns false when it cannot go on: logged. */
+static bool
+run(struct bridge *bridge, struct event_base *base, const struct settings *settings)
+{
+	bool good;
+
+	notify_status("connecting to %s", settings->bridge.tunnel.servers[0].authority);
+	good = bridge_start(bridge, base, &settings->bridge);
+	if (good) {
+		notify_ready();
+		event_base_dispatch(base);
+		if (!bridge->hopeless)
+			bridge_report(bridge);
+	}
+	good = good && !bridge->hopeless;
+	bridge_stop(bridge);
+	return good;
+}
+
 static int
 serve(const struct settings *settings)
 {
@@ -176,26 +195,18 @@ serve(const struct settings *settings)
 	struct bridge bridge;
 	struct reload_signal *hangup = base != NULL ? reload_signal_new(base, reload, &bridge) : NULL;
 	struct event *report = base != NULL ? evsignal_new(base, SIGUSR1, on_report_signal, &bridge) : NULL;
-	bool good;
+	bool good = signals != NULL && hangup != NULL && report != NULL && event_add(report, NULL) == 0;
 
-	if (signals == NULL || hangup == NULL || report == NULL || event_add(report, NULL) != 0) {
+	if (good)
+		good = run(&bridge, base, settings);
+	else
 		log_error("cannot set up the event loop");
-		return EXIT_FAILURE;
-	}
-	notify_status("connecting to %s", settings->bridge.tunnel.servers[0].authority);
-	good = bridge_start(&bridge, base, &settings->bridge);
-	if (good) {
-		notify_ready();
-		event_base_dispatch(base);
-		if (!bridge.hopeless)
-			bridge_report(&bridge);
-	}
-	good = good && !bridge.hopeless;
-	bridge_stop(&bridge);
 	stop_signals_free(signals);
 	reload_signal_free(hangup);
-	event_free(report);
-	event_base_free(base);
+	if (report != NULL)
+		event_free(report);
+	if (base != NULL)
+		event_base_free(base);
 	libevent_global_shutdown();
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

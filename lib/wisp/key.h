@@ -55,8 +55,14 @@ enum wisp_key_result {
  */
 WISP_API enum wisp_key_result wisp_public_key_next(const char **text, size_t *n, struct wisp_public_key *key);
 
-/* Whether a signature of n bytes by the key is right. */
-WISP_API bool wisp_public_key_verify(
+enum wisp_signature {
+	WISP_SIGNATURE_WRONG,
+	WISP_SIGNATURE_RIGHT,
+	WISP_SIGNATURE_UNKNOWN, /* OpenSSL cannot tell, without memory */
+};
+
+/* Whether a signature of the n bytes by the key is right. */
+WISP_API enum wisp_signature wisp_public_key_verify(
 	const struct wisp_public_key *key, const uint8_t *p, size_t n, const uint8_t *signature, size_t signature_size);
 
 #ifdef __cplusplus

@@ -82,8 +82,8 @@ WISP_API struct wisp_session *wisp_session_new_client(
 
 /*
  * A session for the server's end, as above. `version` is what this client gets; `max_streams` how many streams may be
- * open at once: more are refused with THROTTLED. The session may have an error right away, when clients have to show
- * credentials and this one cannot.
+ * open at once: more are refused with THROTTLED, and so is one for which there is no memory. The session may have an
+ * error right away, when clients have to show credentials and this one cannot.
  */
 WISP_API struct wisp_session *wisp_session_new_server(const struct wisp_server_options *options, uint8_t version,
 	size_t max_streams, const struct wisp_session_callbacks *callbacks, void *arg);

@@ -17,9 +17,8 @@ call_hook(struct peer_stream *stream, enum peer_event event)
 static struct peer_stream *
 stream_new(struct peer *peer)
 {
-	struct peer_stream *const stream = calloc(1, sizeof *stream);
+	struct peer_stream *const stream = must_alloc(sizeof *stream);
 
-	assert_non_null(stream);
 	stream->peer = peer;
 	stream->read_max = SIZE_MAX;
 	TAILQ_INSERT_TAIL(&peer->streams, stream, entry);
@@ -214,9 +213,8 @@ static const struct wisp_stream_callbacks stream_callbacks = {
 static struct peer *
 peer_new(bool client)
 {
-	struct peer *const peer = calloc(1, sizeof *peer);
+	struct peer *const peer = must_alloc(sizeof *peer);
 
-	assert_non_null(peer);
 	peer->client = client;
 	peer->now_ms = 1000;
 	TAILQ_INIT(&peer->streams);
@@ -228,12 +226,20 @@ const struct wisp_client_options peer_client_options = {.udp = true, .confirm = 
 const struct wisp_server_options peer_server_options = {.udp = true, .credit = PEER_CREDIT};
 
 struct peer *
-peer_new_client_with(const struct wisp_client_options *options)
+peer_try_client(const struct wisp_client_options *options)
 {
 	struct peer *const peer = peer_new(true);
 
 	peer->client_options = *options;
 	peer->session = wisp_session_new_client(&peer->client_options, &callbacks, peer);
+	return peer;
+}
+
+struct peer *
+peer_new_client_with(const struct wisp_client_options *options)
+{
+	struct peer *const peer = peer_try_client(options);
+
 	assert_non_null(peer->session);
 	return peer;
 }
@@ -248,12 +254,26 @@ peer_new_client(enum wisp_versions versions)
 }
 
 static struct peer *
-new_server(const struct wisp_server_options *options, uint8_t version, size_t max_streams)
+try_server(const struct wisp_server_options *options, uint8_t version, size_t max_streams)
 {
 	struct peer *const peer = peer_new(false);
 
 	peer->server_options = *options;
 	peer->session = wisp_session_new_server(&peer->server_options, version, max_streams, &callbacks, peer);
+	return peer;
+}
+
+struct peer *
+peer_try_server(const struct wisp_server_options *options, uint8_t version)
+{
+	return try_server(options, version, 10);
+}
+
+static struct peer *
+new_server(const struct wisp_server_options *options, uint8_t version, size_t max_streams)
+{
+	struct peer *const peer = try_server(options, version, max_streams);
+
 	assert_non_null(peer->session);
 	return peer;
 }
@@ -339,15 +359,25 @@ peer_free(struct peer *peer)
 /* ---- what the application does ---- */
 
 struct peer_stream *
-peer_open(struct peer *peer, enum wisp_stream_type type, const char *host)
+peer_try_open(struct peer *peer, enum wisp_stream_type type, const char *host)
 {
 	const struct wisp_destination destination = {type, 80, host, strlen(host)};
 	struct peer_stream *const stream = stream_new(peer);
 	struct wisp_stream *const wisp_stream =
 		wisp_stream_open(peer->session, &destination, &stream_callbacks, stream);
 
-	assert_non_null(wisp_stream);
+	if (wisp_stream == NULL)
+		return NULL;
 	set_stream(stream, wisp_stream, type);
+	return stream;
+}
+
+struct peer_stream *
+peer_open(struct peer *peer, enum wisp_stream_type type, const char *host)
+{
+	struct peer_stream *const stream = peer_try_open(peer, type, host);
+
+	assert_non_null(stream);
 	return stream;
 }
 
@@ -389,9 +419,8 @@ void
 peer_write_bulk(struct peer_stream *stream, size_t n)
 {
 	struct rng rng = rng_seeded(stream->id);
-	uint8_t *const p = malloc(n);
+	uint8_t *const p = must_alloc(n);
 
-	assert_non_null(p);
 	rng_fill(&rng, p, n);
 	peer_write(stream, p, n);
 	free(p);
@@ -411,11 +440,10 @@ peer_close(struct peer_stream *stream, uint8_t reason)
 const char *
 peer_pull_goal(struct peer *peer, size_t n, size_t goal)
 {
-	uint8_t *const p = malloc(n);
+	uint8_t *const p = must_realloc(NULL, n);
 	const size_t log_at = peer->wire.log.n;
 	size_t got;
 
-	assert_non_null(p);
 	got = wisp_session_pull(peer->session, p, n, goal, peer->now_ms);
 	assert_true(got <= n);
 	buffer_clear(&peer->sent);
@@ -483,11 +511,10 @@ bool
 peer_hear_frame(struct peer *peer, enum wisp_opcode opcode, const void *payload, size_t n)
 {
 	static const uint8_t key[WISP_MASK_SIZE] = {0x12, 0xfe, 0x80, 0x01};
-	uint8_t *const frame = malloc(WISP_FRAME_HEADER_MAX + n);
+	uint8_t *const frame = must_alloc(WISP_FRAME_HEADER_MAX + n);
 	uint8_t *start;
 	bool going_on;
 
-	assert_non_null(frame);
 	if (n > 0)
 		memcpy(frame + WISP_FRAME_HEADER_MAX, payload, n);
 	start = wisp_frame_encode(frame + WISP_FRAME_HEADER_MAX, n, opcode, peer->client ? NULL : key);

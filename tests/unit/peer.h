@@ -71,6 +71,10 @@ struct peer *peer_new_client_with(const struct wisp_client_options *options);
 struct peer *peer_new_server(uint8_t version, uint32_t credit, size_t max_streams);
 struct peer *peer_new_server_with(const struct wisp_server_options *options, uint8_t version);
 
+/* The same without a session when there is no memory for it. */
+struct peer *peer_try_client(const struct wisp_client_options *options);
+struct peer *peer_try_server(const struct wisp_server_options *options, uint8_t version);
+
 /* A client that has heard a v1 server's credit; a v1 server that has said it. */
 struct peer *peer_new_ready_client(uint32_t credit);
 struct peer *peer_new_ready_server(uint32_t credit, size_t max_streams);
@@ -86,6 +90,8 @@ void peer_end(struct peer *peer);
 /* ---- what the application does ---- */
 
 struct peer_stream *peer_open(struct peer *peer, enum wisp_stream_type type, const char *host);
+/* The same; NULL when the session opens none. */
+struct peer_stream *peer_try_open(struct peer *peer, enum wisp_stream_type type, const char *host);
 struct peer_stream *peer_stream(struct peer *peer, uint32_t id);
 /* For a UDP stream, what is written at once is one datagram. */
 void peer_write(struct peer_stream *stream, const void *p, size_t n);

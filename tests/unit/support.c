@@ -47,6 +47,31 @@ rng_fill(struct rng *rng, uint8_t *p, size_t n)
 		p[i] = (uint8_t)(rng_next(rng) >> 32);
 }
 
+/* ---- memory ---- */
+
+volatile bool test_is_allocating;
+
+void *
+must_realloc(void *p, size_t n)
+{
+	test_is_allocating = true;
+	p = realloc(p, n);
+	test_is_allocating = false;
+	if (p == NULL && n > 0)
+		abort();
+	return p;
+}
+
+void *
+must_alloc(size_t n)
+{
+	void *const p = must_realloc(NULL, n);
+
+	if (n > 0)
+		memset(p, 0, n);
+	return p;
+}
+
 /* ---- buffers ---- */
 
 static void
@@ -55,9 +80,7 @@ reserve(struct buffer *buffer, size_t n)
 	if (buffer->size - buffer->n >= n)
 		return;
 	buffer->size = 2 * (buffer->n + n);
-	buffer->p = realloc(buffer->p, buffer->size);
-	if (buffer->p == NULL)
-		abort();
+	buffer->p = must_realloc(buffer->p, buffer->size);
 }
 
 void
@@ -130,10 +153,8 @@ buffer_free(struct buffer *buffer)
 uint8_t *
 exact_copy(const void *p, size_t n)
 {
-	uint8_t *const copy = malloc(n);
+	uint8_t *const copy = must_realloc(NULL, n);
 
-	if (copy == NULL)
-		abort();
 	if (n > 0)
 		memcpy(copy, p, n);
 	return copy;

@@ -24,7 +24,17 @@ size_t rng_below(struct rng *rng, size_t n);
 bool rng_chance(struct rng *rng, unsigned percent);
 void rng_fill(struct rng *rng, uint8_t *p, size_t n);
 
-/* ---- buffers: all zero is empty; without memory the program ends ---- */
+/* ---- memory: without any the program ends ---- */
+
+/* n bytes, all zero. To be freed. */
+void *must_alloc(size_t n);
+void *must_realloc(void *p, size_t n);
+
+/* Whether it is a test that allocates, and not the code under test. Volatile, since compilers know what realloc()
+ * reads. */
+extern volatile bool test_is_allocating;
+
+/* ---- buffers: all zero is empty ---- */
 
 struct buffer {
 	uint8_t *p;

@@ -220,6 +220,19 @@ pings_do_not_disturb_a_datagram(void **state)
 	peer_free(client);
 }
 
+/* The last fragment may be empty. */
+static void
+datagram_may_end_with_nothing(void **state)
+{
+	struct peer *const client = end_new(true);
+
+	(void)state;
+	assert_true(peer_hear(client, BYTES("\x02\x07\x02\x01\0\0\0he\x00\x02ll\x80\x00")));
+	assert_string_equal(buffer_text(&peer_stream(client, 1)->received), "hell");
+	assert_string_equal(buffer_text(&peer_stream(client, 1)->received_sizes), "4 ");
+	peer_free(client);
+}
+
 static void
 longer_datagrams_are_dropped(void **state)
 {
@@ -428,6 +441,34 @@ datagrams_that_come_late_are_not_cut(void **state)
 	}
 }
 
+static enum peer_event closes_at;
+
+static void
+close_at(struct peer_stream *stream, enum peer_event event)
+{
+	if (event == closes_at && stream->stream != NULL)
+		peer_close(stream, WISP_REASON_VOLUNTARY);
+}
+
+/* What a stream had is not sent when it is closed as it is asked for that. */
+static void
+stream_may_be_closed_while_it_is_asked(void **state)
+{
+	static const enum peer_event events[] = {PEER_AVAILABLE, PEER_READ};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(events); i++) {
+		struct peer *const client = end_new(true);
+
+		closes_at = events[i];
+		write_datagram(peer_stream(client, 1), 100);
+		client->hook = close_at;
+		assert_string_equal(peer_pull_all(client), "CLOSE 1 0x02\n");
+		assert_int_equal(client->reads, events[i] == PEER_READ);
+		peer_free(client);
+	}
+}
+
 /* However many datagrams without bytes there are, they take turns with other streams. */
 static void
 empty_datagrams_have_their_price(void **state)
@@ -528,6 +569,7 @@ main(void)
 		cmocka_unit_test(small_datagrams_are_not_joined),
 		cmocka_unit_test(fragments_become_one_datagram),
 		cmocka_unit_test(pings_do_not_disturb_a_datagram),
+		cmocka_unit_test(datagram_may_end_with_nothing),
 		cmocka_unit_test(longer_datagrams_are_dropped),
 		cmocka_unit_test(streams_end_within_a_datagram),
 		cmocka_unit_test(streams_end_as_they_hear_a_datagram),
@@ -536,6 +578,7 @@ main(void)
 		cmocka_unit_test(datagrams_wait_for_room),
 		cmocka_unit_test(datagrams_are_never_cut),
 		cmocka_unit_test(datagrams_that_come_late_are_not_cut),
+		cmocka_unit_test(stream_may_be_closed_while_it_is_asked),
 		cmocka_unit_test(empty_datagrams_have_their_price),
 		cmocka_unit_test(udp_has_to_be_agreed_on),
 		cmocka_unit_test(datagrams_take_no_credit),

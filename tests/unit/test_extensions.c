@@ -128,6 +128,26 @@ passwords_have_one_form(void **state)
 	}
 }
 
+/* As some clients write it: the password's size, in two bytes, behind the user name's. */
+static void
+passwords_may_have_their_size_before_them(void **state)
+{
+	const uint8_t right[] = "\x04\x08\x00userpassword";
+	const size_t size = sizeof right - 1;
+	uint8_t changed[sizeof right];
+
+	(void)state;
+	for (size_t n = 0; n <= size + 1; n++)
+		assert_int_equal(answer(WISP_EXTENSION_PASSWORD, right, n), n == size ? 0 : WISP_REASON_BAD_PASSWORD);
+	for (size_t at = 0; at < 3; at++)
+		for (unsigned byte = 0; byte <= UINT8_MAX; byte++) {
+			memcpy(changed, right, sizeof changed);
+			changed[at] = (uint8_t)byte;
+			assert_int_equal(answer(WISP_EXTENSION_PASSWORD, changed, size),
+				byte == right[at] ? 0 : WISP_REASON_BAD_PASSWORD);
+		}
+}
+
 static void
 passwords_have_a_longest(void **state)
 {
@@ -283,8 +303,9 @@ challenges_of_each_size_are_signed(void **state)
 		assert_int_equal(sent_extension(&client, WISP_EXTENSION_KEY, sent), KEY_ANSWER_SIZE);
 		assert_int_equal(sent[0], 1);
 		assert_memory_equal(sent + 1, public_key.hash, WISP_KEY_HASH_SIZE);
-		assert_true(wisp_public_key_verify(
-			&public_key, p + 2, sizes[i], sent + 1 + WISP_KEY_HASH_SIZE, WISP_KEY_SIGNATURE_SIZE));
+		assert_int_equal(wisp_public_key_verify(&public_key, p + 2, sizes[i], sent + 1 + WISP_KEY_HASH_SIZE,
+					 WISP_KEY_SIGNATURE_SIZE),
+			WISP_SIGNATURE_RIGHT);
 	}
 }
 
@@ -440,6 +461,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(passwords_have_one_form),
+		cmocka_unit_test(passwords_may_have_their_size_before_them),
 		cmocka_unit_test(passwords_have_a_longest),
 		cmocka_unit_test(signatures_have_one_form),
 		cmocka_unit_test(offers_have_a_shortest_form),

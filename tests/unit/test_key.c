@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include <stdio.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,6 +132,17 @@ private_keys_are_read(void **state)
 }
 
 /* Only the last line feed may be missing. */
+/* More than OpenSSL can count is no key, and is not looked at. */
+static void
+endless_text_is_no_key(void **state)
+{
+	const char *error = NULL;
+
+	(void)state;
+	assert_null(wisp_key_read(PRIVATE_A, (size_t)INT_MAX + 1, &error));
+	assert_non_null(error);
+}
+
 static void
 truncated_private_keys_are_none(void **state)
 {
@@ -350,11 +362,12 @@ static bool
 verify(const struct wisp_public_key *key, const uint8_t *p, size_t n, const uint8_t *signature, size_t size)
 {
 	uint8_t *const message = exact_copy(p, n), *const copy = exact_copy(signature, size);
-	const bool good = wisp_public_key_verify(key, message, n, copy, size);
+	const enum wisp_signature result = wisp_public_key_verify(key, message, n, copy, size);
 
 	free(message);
 	free(copy);
-	return good;
+	assert_int_not_equal(result, WISP_SIGNATURE_UNKNOWN);
+	return result == WISP_SIGNATURE_RIGHT;
 }
 
 static void
@@ -476,6 +489,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(private_keys_are_read),
+		cmocka_unit_test(endless_text_is_no_key),
 		cmocka_unit_test(truncated_private_keys_are_none),
 		cmocka_unit_test(nobody_is_asked_for_a_passphrase),
 		cmocka_unit_test(public_keys_are_read),

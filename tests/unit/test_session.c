@@ -469,6 +469,32 @@ late_packets_of_the_handshake(void **state)
 	peer_free(server);
 }
 
+/* In v2 there is no second INFO, and a refusal that comes late is one all the same. */
+static void
+late_packets_of_the_handshake_v2(void **state)
+{
+	static const struct ending late[] = {
+		{true, BYTES("\x05\x00\x00\x00\x00\x02\x00"), WRONG("a packet of type 5 on stream 0"), "END 1002\n"},
+		{true, BYTES("\x04\x00\x00\x00\x00\x04"), "the server closed the connection (incompatible extensions)",
+			"END 1000\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(late); i++) {
+		struct peer *const client = peer_new_client(WISP_VERSION_AUTO);
+
+		assert_true(peer_hear_message(client, BYTES("\x05\x00\x00\x00\x00\x02\x00")));
+		peer_pull_all(client);
+		assert_true(peer_hear_continue(client, WISP_CONNECTION, 1));
+		assert_false(peer_hear_message(client, late[i].message, late[i].n));
+		assert_string_equal(wisp_session_error(client->session), late[i].error);
+		assert_int_equal(
+			wisp_session_handshake(client->session)->reason, i == 0 ? 0 : WISP_REASON_INCOMPATIBLE);
+		peer_expect_end(client, late[i].says);
+		peer_free(client);
+	}
+}
+
 int
 main(void)
 {
@@ -491,6 +517,7 @@ main(void)
 		cmocka_unit_test(refusal_with_reason_zero_is_a_refusal),
 		cmocka_unit_test(pull_does_not_wake),
 		cmocka_unit_test(late_packets_of_the_handshake),
+		cmocka_unit_test(late_packets_of_the_handshake_v2),
 	};
 
 	return cmocka_run_group_tests_name("session", tests, NULL, NULL);

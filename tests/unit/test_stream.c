@@ -610,6 +610,42 @@ stream_may_be_closed_while_it_is_asked_what_it_has(void **state)
 	}
 }
 
+static void
+nobody_needs_to_hear_of_credit(void **state)
+{
+	static const struct wisp_stream_callbacks callbacks = {0};
+	const struct wisp_destination destination = {WISP_TCP, 80, "host", 4};
+	struct peer *const client = peer_new_ready_client(PEER_CREDIT);
+	struct wisp_stream *const stream = wisp_stream_open(client->session, &destination, &callbacks, NULL);
+
+	(void)state;
+	assert_non_null(stream);
+	assert_string_equal(peer_pull_all(client), "CONNECT 1 tcp host 80\n");
+	assert_true(peer_hear_continue(client, 1, 5));
+	wisp_stream_close(stream, WISP_REASON_VOLUNTARY);
+	assert_string_equal(peer_pull_all(client), "CLOSE 1 0x02\n");
+	peer_free(client);
+}
+
+/* Also as the stream is asked whether it has enough now. */
+static void
+stream_may_be_closed_while_it_gathers(void **state)
+{
+	struct peer *const client = peer_new_ready_client(4);
+	struct peer_stream *const stream = peer_open(client, WISP_TCP, "h");
+	struct wisp_stream *const wisp_stream = stream->stream;
+
+	(void)state;
+	assert_true(peer_hear_continue(client, 1, 1));
+	peer_write_text(stream, "crumb");
+	assert_string_equal(peer_pull_all(client), "CONNECT 1 tcp h 80\n");
+	client->hook = close_when_asked;
+	assert_false(wisp_stream_ready(wisp_stream));
+	assert_string_equal(peer_pull_all(client), "CLOSE 1 0x02\n");
+	assert_int_equal(wisp_session_deadline_ms(client->session), 0);
+	peer_free(client);
+}
+
 int
 main(void)
 {
@@ -634,6 +670,8 @@ main(void)
 		cmocka_unit_test(stream_may_be_used_while_it_is_told_closed),
 		cmocka_unit_test(no_stream_is_opened_while_the_session_is_freed),
 		cmocka_unit_test(stream_may_be_closed_while_it_is_asked_what_it_has),
+		cmocka_unit_test(stream_may_be_closed_while_it_gathers),
+		cmocka_unit_test(nobody_needs_to_hear_of_credit),
 	};
 
 	return cmocka_run_group_tests_name("stream", tests, NULL, NULL);

@@ -159,6 +159,7 @@ bad_requests_are_refused(void **state)
 		{400, "GET /wisp/\r\n" REST},
 		{400, "GET\r\n" REST},
 		{400, "GET wisp/ HTTP/1.1\r\n" REST},
+		{400, "GET ? HTTP/1.1\r\n" REST},
 		{400, "GET /wisp/ http/1.1\r\n" REST},
 		{400, "GET /wisp/ HTTP/1.1\r\r\n" REST},
 		{400, " GET /wisp/ HTTP/1.1\r\n" REST},
@@ -172,6 +173,7 @@ bad_requests_are_refused(void **state)
 		{400, LINE(PATH) "Folded: x\r\n\ty: z\r\n" REST},
 		{400, LINE(PATH) "Bare-CR: x\ry\r\n" REST},
 		{400, LINE(PATH) "Bare-CR: x\r\r\n" REST},
+		{400, LINE(PATH) "\rBare-CR: x\r\n" REST},
 		{400, LINE(PATH) "N\xc3\xa4me: x\r\n" REST},
 		{400, LINE(PATH) "(name): x\r\n" REST},
 		/* 400: the key. */
@@ -386,6 +388,7 @@ key_with_padding_inside_is_refused(void **state)
 	(void)state;
 	expect_status(LINE(PATH) UPGRADE CONNECTION VERSION "Sec-WebSocket-Key: dGhlIHNh=XBsZSBub25jZQ==\r\n\r\n", 400);
 	expect_status(LINE(PATH) UPGRADE CONNECTION VERSION "Sec-WebSocket-Key: ====IHNhbXBsZSBub25jZQ==\r\n\r\n", 400);
+	expect_status(LINE(PATH) UPGRADE CONNECTION VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=Q\r\n\r\n", 400);
 }
 
 int
