@@ -4,11 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <sys/stat.h>
-
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+#include "file.h"
 #include "log.h"
 
 /* Room for several TLS records, so that one system call brings them all. */
@@ -127,14 +126,12 @@ load_certificate(struct tls *tls)
 	const char *cert = tls->options->cert;
 	const char *key = tls->options->cert_key != NULL ? tls->options->cert_key : cert;
 	const char *key_option = tls->options->cert_key != NULL ? "cert-key" : "cert";
-	struct stat st;
 
 	if (cert == NULL)
 		return true;
 	if (!check_readable(cert, "cert") || !check_readable(key, key_option))
 		return false;
-	if (stat(key, &st) == 0 && (st.st_mode & S_IROTH))
-		log_warning("everybody on this machine can read the key in %s; chmod o-r would stop that", key);
+	file_warn_if_exposed(key);
 	SSL_CTX_set_default_passwd_cb(tls->context, no_passphrase);
 	if (SSL_CTX_use_certificate_chain_file(tls->context, cert) != 1) {
 		log_error("there is no certificate in %s (%s); check --cert", cert, openssl_error());
