@@ -23,6 +23,8 @@ from origin import CHUNK, Service
 from procs import Program
 from proxies import FakeProxy
 from test_cli import URL, check_failure
+from wispclient import WispClient, connect_socket
+from wispservers import TlsWispd
 
 NAME = "wisp.example"
 PAST = ("20200101000000Z", "20200201000000Z")
@@ -384,6 +386,23 @@ def test_server_that_insists_on_an_ancient_version(start: Start, tmp_path: Path,
     assert (ended[0][0], ended[0][-1]) == (alert, protocol_version)
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_ancient_client(start: Start, certificate: Certificate, tmp_path: Path,
+                        authority: Authority) -> None:
+    """wispd does not speak its language, and serves others."""
+    server = start(TlsWispd(certificate, env=settings(tmp_path, 0, "TLSv1")))
+    for version in (*ANCIENT, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        context = authority.trusted()
+        context.set_ciphers(ANY_CIPHER)
+        context.minimum_version = context.maximum_version = version
+        if version in ANCIENT:
+            with pytest.raises(ssl.SSLError, match="PROTOCOL_VERSION"):
+                connect_socket(server.port, context)
+        else:
+            with WispClient(server.port, context=context) as client:
+                client.open()
+
+
 # What is trusted
 
 
@@ -425,3 +444,13 @@ def test_cacert_that_cannot_be_used(tmp_path: Path, content: str | None) -> None
     if content is not None:
         path.write_text(content)
     check_failure(str(path), "wispsocks", "--listen", "127.0.0.1:0", "--cacert", path, URL)
+
+
+def test_key_of_wispd_that_everybody_can_read(start: Start, authority: Authority) -> None:
+    """It is used, as it is where nobody else is on the machine, but there is a warning."""
+    made = authority.issue(fresh())
+    made.key.chmod(0o644)
+    server = start(TlsWispd(made))
+    server.wait_log(rf"^warning: .*{made.key}")
+    with WispClient(server.port, context=authority.trusted()) as client:
+        client.open()

@@ -91,17 +91,19 @@ class Wispd(Program):
     """This project's server, which may reach the origins on loopback unless told otherwise."""
 
     def __init__(self, *options: str | Path, port: int = 0,
-                 allow: tuple[str, ...] = ("--allow-loopback", "--allow-private")) -> None:
-        super().__init__("wispd", "--listen", f"127.0.0.1:{port}", *allow, *options)
+                 allow: tuple[str, ...] = ("--allow-loopback", "--allow-private"),
+                 env: dict[str, str] | None = None) -> None:
+        super().__init__("wispd", "--listen", f"127.0.0.1:{port}", *allow, *options, env=env)
         self.addresses()
 
 
 class TlsWispd(Wispd):
     """The same with a certificate for localhost."""
 
-    def __init__(self, certificate: Certificate, *options: str | Path, port: int = 0) -> None:
+    def __init__(self, certificate: Certificate, *options: str | Path, port: int = 0,
+                 env: dict[str, str] | None = None) -> None:
         super().__init__("--cert", certificate.cert, "--cert-key", certificate.key, *options,
-                         port=port)
+                         port=port, env=env)
 
     @property
     def url(self) -> str:
