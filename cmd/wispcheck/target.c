@@ -458,7 +458,7 @@ targets_elsewhere(const char *host, uint16_t base_port)
 		own->targets.tcp[kind] = port++;
 	own->targets.udp_echo = port++;
 	own->targets.udp_second = port;
-	return &own->targets;
+	return (struct targets *)own;
 }
 
 void
