@@ -1,6 +1,7 @@
 """A network of its own, in which every address belongs to this machine and leads to the test.
 
-What must not be reached would be seen to be reached here. Names mean what the test says.
+What must not be reached would be seen to be reached here. Names mean what the test says. It takes
+root, or namespaces that every user may make.
 """
 
 from __future__ import annotations
