@@ -13,8 +13,8 @@
 #define LENGTH_16 126
 #define LENGTH_64 127
 
-/* One step of the masking loop. The compiler makes it the widest vector that the machine has. */
-typedef uint64_t mask_block __attribute__((vector_size(32)));
+/* One step of the masking loop, anywhere in memory. The compiler makes it the widest vector that the machine has. */
+typedef uint64_t mask_block __attribute__((vector_size(32), aligned(1), may_alias));
 
 void
 wisp_mask(uint8_t *p, size_t n, const uint8_t key[WISP_MASK_SIZE], size_t phase)
@@ -22,7 +22,7 @@ wisp_mask(uint8_t *p, size_t n, const uint8_t key[WISP_MASK_SIZE], size_t phase)
 	uint8_t turned[WISP_MASK_SIZE];
 	uint32_t word;
 	uint64_t pair;
-	mask_block keys, block;
+	mask_block keys;
 	size_t i = 0;
 
 	for (size_t k = 0; k < WISP_MASK_SIZE; k++)
@@ -31,11 +31,8 @@ wisp_mask(uint8_t *p, size_t n, const uint8_t key[WISP_MASK_SIZE], size_t phase)
 	pair = (uint64_t)word << 32 | word;
 	keys = (mask_block){pair, pair, pair, pair};
 
-	for (; n - i >= sizeof block; i += sizeof block) {
-		memcpy(&block, p + i, sizeof block);
-		block ^= keys;
-		memcpy(p + i, &block, sizeof block);
-	}
+	for (; n - i >= sizeof keys; i += sizeof keys)
+		*(mask_block *)(p + i) ^= keys;
 	for (; i < n; i++)
 		p[i] ^= turned[i % WISP_MASK_SIZE];
 }

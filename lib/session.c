@@ -601,7 +601,7 @@ copy_printable(char *to, size_t size, const uint8_t *from, size_t n)
 	size_t i;
 
 	for (i = 0; i < n && i + 1 < size; i++)
-		to[i] = from[i] >= ' ' && from[i] < 0x7f ? (char)from[i] : '?';
+		to[i] = (char)(from[i] >= ' ' && from[i] < 0x7f ? from[i] : '?');
 	to[i] = '\0';
 }
 

@@ -102,6 +102,15 @@ file_read(const char *option, const char *path, bool secret, size_t *size)
 	return text;
 }
 
+void
+file_warn_if_exposed(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0 && (st.st_mode & S_IROTH))
+		log_warning("everybody on this machine can read the key in %s; chmod o-r would stop that", path);
+}
+
 /*
  * Add a file to a digest: what is in it, of which there is nothing when it cannot be read, and its place among the
  * others. What can be read only once, as a pipe, is left to those who need it.

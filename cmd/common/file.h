@@ -16,6 +16,9 @@
  */
 char *file_read(const char *option, const char *path, bool secret, size_t *size);
 
+/* Log a warning when everybody can read a key that somebody else reads for us, and would not refuse. */
+void file_warn_if_exposed(const char *path);
+
 #define FILE_DIGEST_SIZE 32
 
 /*

@@ -75,9 +75,11 @@ judge_connection_error(struct connection *connection, const char *text)
 
 	if (tls->refused != NULL)
 		failure_set(connection->failure, FAILURE_LASTING,
-			"the server's certificate is refused: %s; trust its issuer with --cacert, or nobody with "
-			"--insecure",
-			tls->refused);
+			"the server's certificate is refused: %s; %s (--insecure would accept it)", tls->refused,
+			tls->advice);
+	else if (tls->outdated)
+		failure_set(connection->failure, FAILURE_LASTING,
+			"the server speaks neither TLS 1.2 nor 1.3, and what is older is not safe; it needs an update");
 	else if (tls_alert_is_about_certificate(tls) && tls->options->cert == NULL)
 		failure_set(connection->failure, FAILURE_LASTING,
 			"the server wants a client certificate (%s); give one with --cert", alert);

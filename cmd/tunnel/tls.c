@@ -4,11 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <sys/stat.h>
-
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+#include "file.h"
 #include "log.h"
 
 /* Room for several TLS records, so that one system call brings them all. */
@@ -21,12 +20,34 @@ keep_verdict(int ok, X509_STORE_CTX *store)
 	return ok;
 }
 
-/* Verify the chain and the name, by the URL alone. */
+/* What to do about a certificate that is refused. */
+static const char *
+advice(int error)
+{
+	switch (error) {
+	case X509_V_ERR_HOSTNAME_MISMATCH:
+	case X509_V_ERR_IP_ADDRESS_MISMATCH:
+		return "the URL's host is not in its subjectAltName";
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+		return "set the clock here, or have the server renew it";
+	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+		return "trust its issuer with --cacert";
+	default:
+		return "the server needs another one";
+	}
+}
+
+/* Verify the chain and the name, by the URL alone. What it may match, RFC 9525 section 6 says. */
 static int
 verify(X509_STORE_CTX *store, void *arg)
 {
 	struct tls *tls = arg;
-	const char *host = tls->url->host;
+	const char *host = tls->name;
 	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(store);
 	int ok;
 
@@ -34,7 +55,8 @@ verify(X509_STORE_CTX *store, void *arg)
 		X509_STORE_CTX_set_error(store, X509_V_OK);
 		return 1;
 	}
-	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	X509_VERIFY_PARAM_set_hostflags(
+		param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	if (tls->url->host_is_address)
 		ok = X509_VERIFY_PARAM_set1_host(param, NULL, 0) && X509_VERIFY_PARAM_set1_ip_asc(param, host);
 	else
@@ -42,7 +64,10 @@ verify(X509_STORE_CTX *store, void *arg)
 		     X509_VERIFY_PARAM_set1_host(param, host, strlen(host));
 	X509_STORE_CTX_set_verify_cb(store, keep_verdict);
 	if (!ok || X509_verify_cert(store) != 1) {
-		tls->refused = X509_verify_cert_error_string(X509_STORE_CTX_get_error(store));
+		const int error = X509_STORE_CTX_get_error(store);
+
+		tls->refused = X509_verify_cert_error_string(error);
+		tls->advice = advice(error);
 		return 0;
 	}
 	return 1;
@@ -53,13 +78,15 @@ static void
 on_info(const SSL *ssl, int where, int result)
 {
 	struct tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-	const char *name = tls->url->host_is_address ? NULL : tls->url->host;
+	const char *name = tls->url->host_is_address ? NULL : tls->name;
 
 	if (where == SSL_CB_HANDSHAKE_START)
 		SSL_set_tlsext_host_name((SSL *)ssl, name);
 	/* The high byte of an alert is its level, the low byte says which it is. */
 	if (where == SSL_CB_READ_ALERT && result >> 8 == SSL3_AL_FATAL)
 		tls->alert = result & 0xff;
+	if ((where & SSL_CB_ALERT) && (result & 0xff) == SSL_AD_PROTOCOL_VERSION)
+		tls->outdated = true;
 }
 
 /* The server wants a certificate. */
@@ -127,14 +154,12 @@ load_certificate(struct tls *tls)
 	const char *cert = tls->options->cert;
 	const char *key = tls->options->cert_key != NULL ? tls->options->cert_key : cert;
 	const char *key_option = tls->options->cert_key != NULL ? "cert-key" : "cert";
-	struct stat st;
 
 	if (cert == NULL)
 		return true;
 	if (!check_readable(cert, "cert") || !check_readable(key, key_option))
 		return false;
-	if (stat(key, &st) == 0 && (st.st_mode & S_IROTH))
-		log_warning("everybody on this machine can read the key in %s; chmod o-r would stop that", key);
+	file_warn_if_exposed(key);
 	SSL_CTX_set_default_passwd_cb(tls->context, no_passphrase);
 	if (SSL_CTX_use_certificate_chain_file(tls->context, cert) != 1) {
 		log_error("there is no certificate in %s (%s); check --cert", cert, openssl_error());
@@ -193,9 +218,16 @@ tls_reload(struct tls *tls)
 void
 tls_aim(struct tls *tls, const struct url *url, bool presents)
 {
+	size_t size = strlen(url->host);
+
+	if (size > 1 && url->host[size - 1] == '.')
+		size--;
+	memcpy(tls->name, url->host, size);
+	tls->name[size] = '\0';
 	tls->url = url;
 	tls->presents = presents;
-	tls->refused = NULL;
+	tls->refused = tls->advice = NULL;
+	tls->outdated = false;
 	tls->alert = -1;
 }
 

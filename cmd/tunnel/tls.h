@@ -21,10 +21,14 @@ struct tls_options {
 struct tls {
 	SSL_CTX *context;
 	const struct tls_options *options;
-	const struct url *url; /* the server's */
-	bool presents;         /* our certificate, if the server wants one */
-	const char *refused;   /* why its certificate was refused, or NULL */
-	int alert;             /* how the server refused us (RFC 8446 section 6), or -1 */
+	const struct url *url;    /* the server's */
+	char name[URL_HOST_SIZE]; /* its host, without the final dot that certificates do not have (RFC 6066 section 3)
+				   */
+	bool presents;            /* our certificate, if the server wants one */
+	const char *refused;      /* why its certificate was refused, or NULL */
+	const char *advice;       /* what to do about that */
+	bool outdated;            /* there is no version of TLS that both sides speak */
+	int alert;                /* how the server refused us (RFC 8446 section 6), or -1 */
 };
 
 /* Set up the context. `options` must outlive it. Returns false when that failed: logged. */

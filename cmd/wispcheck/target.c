@@ -447,7 +447,7 @@ targets_elsewhere(const char *host, uint16_t base_port)
 	own->targets.udp_echo = port++;
 	own->targets.udp_second = port++;
 	own->targets.unanswering = port;
-	return &own->targets;
+	return (struct targets *)own;
 }
 
 bool

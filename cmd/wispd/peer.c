@@ -240,6 +240,7 @@ on_certificate_wanted(SSL *ssl, void *arg)
 static void
 tune_tls(SSL_CTX *context, struct server *server)
 {
+	SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
 	SSL_CTX_set_cert_cb(context, on_certificate_wanted, server);
 	SSL_CTX_set_read_ahead(context, 1);
 	SSL_CTX_set_default_read_buffer_len(context, WIRE_BUFFER_SIZE);

@@ -8,6 +8,7 @@
 #include <wisp/packet.h>
 
 enum kind {
+	KIND_PUBLIC,
 	KIND_LOOPBACK,
 	KIND_PRIVATE,
 	KIND_NEVER,
@@ -28,6 +29,7 @@ static const struct network ipv4_networks[] = {
 	{{169, 254}, 16, KIND_PRIVATE},
 	{{172, 16}, 12, KIND_PRIVATE},
 	{{192, 0, 0}, 24, KIND_PRIVATE},
+	{{192, 88, 99}, 24, KIND_PRIVATE},
 	{{192, 168}, 16, KIND_PRIVATE},
 	{{198, 18}, 15, KIND_PRIVATE},
 	{{192, 0, 2}, 24, KIND_NEVER},
@@ -36,24 +38,30 @@ static const struct network ipv4_networks[] = {
 	{{224}, 3, KIND_NEVER},
 };
 
+/* The first that matches counts. Public is 2000::/3 alone: IANA has given out nothing else (RFC 4291 section 2.4). */
 static const struct network ipv6_networks[] = {
-	{{0}, 127, KIND_LOOPBACK}, /* :: and ::1 */
-	{{0xfc}, 7, KIND_PRIVATE},
-	{{0xfe, 0x80}, 9, KIND_PRIVATE},
-	{{0x20, 0x01, 0x0d, 0xb8}, 32, KIND_NEVER},
-	{{0x01}, 64, KIND_NEVER},
-	{{0xff}, 8, KIND_NEVER},
+	{{0}, 127, KIND_LOOPBACK},                  /* :: and ::1 */
+	{{0x01}, 63, KIND_NEVER},                   /* to be discarded, and a dummy */
+	{{0x20, 0x01, 0x0d, 0xb8}, 32, KIND_NEVER}, /* documentation */
+	{{0x3f, 0xff}, 20, KIND_NEVER},             /* documentation */
+	{{0xff}, 8, KIND_NEVER},                    /* multicast */
+	{{0x20, 0x01}, 23, KIND_PRIVATE},           /* IETF's protocols */
+	{{0x20}, 3, KIND_PUBLIC},
+	{{0}, 0, KIND_PRIVATE}, /* unique local, link-local, NAT64's local prefix (RFC 8215) and so on */
 };
 
-/* Ways to write an IPv4 address as an IPv6 one, and where in it the four bytes are. */
-static const struct {
+/* Ways to write an IPv4 address as an IPv6 one: where in it the four bytes are, and what they are masked with. */
+static const struct embedding {
 	struct network network;
 	size_t at;
+	uint8_t mask;
 } ipv4_in_ipv6[] = {
-	{{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 96, KIND_NEVER}, 12}, /* mapped */
-	{{{0x00, 0x64, 0xff, 0x9b}, 96, KIND_NEVER}, 12},                   /* NAT64 */
-	{{{0x20, 0x02}, 16, KIND_NEVER}, 2},                                /* 6to4 */
-	{{{0}, 96, KIND_NEVER}, 12},                                        /* compatible, deprecated */
+	{{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 96, KIND_NEVER}, 12, 0}, /* mapped */
+	{{{0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 96, KIND_NEVER}, 12, 0},       /* translated (RFC 2765) */
+	{{{0x00, 0x64, 0xff, 0x9b}, 96, KIND_NEVER}, 12, 0},                   /* NAT64 */
+	{{{0x20, 0x01, 0x00, 0x00}, 32, KIND_NEVER}, 12, 0xff},                /* Teredo (RFC 4380 section 4) */
+	{{{0x20, 0x02}, 16, KIND_NEVER}, 2, 0},                                /* 6to4 */
+	{{{0}, 96, KIND_NEVER}, 12, 0},                                        /* compatible, deprecated */
 };
 
 static bool
@@ -75,6 +83,8 @@ judge(const struct policy *policy, const struct network *networks, size_t count,
 		if (!matches(&networks[i], address))
 			continue;
 		switch (networks[i].kind) {
+		case KIND_PUBLIC:
+			return 0;
 		case KIND_LOOPBACK:
 			return policy->allow_loopback ? 0 : WISP_REASON_BLOCKED;
 		case KIND_PRIVATE:
@@ -93,13 +103,23 @@ judge_ipv4(const struct policy *policy, const uint8_t *address)
 }
 
 static uint8_t
+judge_embedded(const struct policy *policy, const struct embedding *embedding, const uint8_t *address)
+{
+	uint8_t ipv4[4];
+
+	for (size_t i = 0; i < sizeof ipv4; i++)
+		ipv4[i] = address[embedding->at + i] ^ embedding->mask;
+	return judge_ipv4(policy, ipv4);
+}
+
+static uint8_t
 judge_ipv6(const struct policy *policy, const uint8_t *address)
 {
 	/* :: and ::1 lie in the range of compatible addresses, and are none. */
 	if (!matches(&ipv6_networks[0], address))
 		for (size_t i = 0; i < sizeof ipv4_in_ipv6 / sizeof *ipv4_in_ipv6; i++)
 			if (matches(&ipv4_in_ipv6[i].network, address))
-				return judge_ipv4(policy, address + ipv4_in_ipv6[i].at);
+				return judge_embedded(policy, &ipv4_in_ipv6[i], address);
 	return judge(policy, ipv6_networks, sizeof ipv6_networks / sizeof *ipv6_networks, address);
 }
 

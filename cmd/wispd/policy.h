@@ -9,7 +9,7 @@
 
 struct policy {
 	bool allow_loopback; /* and the unspecified address, which leads to the machine itself too */
-	bool allow_private;  /* private, shared and link-local networks */
+	bool allow_private;  /* private, shared and link-local networks, and all IPv6 that is not public */
 };
 
 /* The reason to refuse an address with (enum wisp_reason), or 0. To be asked about each address that is connected to.

@@ -10,6 +10,7 @@
 #include "accounts.h"
 #include "authorized.h"
 #include "clock.h"
+#include "file.h"
 #include "listener.h"
 #include "log.h"
 #include "peer.h"
@@ -78,6 +79,7 @@ read_certificate(const struct server_options *options)
 
 	if (!check_readable(options->cert, "--cert") || !check_readable(options->cert_key, "--cert-key"))
 		return NULL;
+	file_warn_if_exposed(options->cert_key);
 	context = SSL_CTX_new(TLS_server_method());
 	if (context == NULL) {
 		log_error("cannot set up TLS");

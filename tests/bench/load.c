@@ -437,6 +437,12 @@ print_count(void)
 	return 0;
 }
 
+static uint16_t
+parse_port(const char *text)
+{
+	return (uint16_t)strtoul(text, NULL, 10);
+}
+
 static bool
 parse_option(const char *text)
 {
@@ -451,7 +457,7 @@ parse_option(const char *text)
 	};
 
 	if (strncmp(text, "to=", 3) == 0) {
-		load.to = (uint16_t)atoi(text + 3);
+		load.to = parse_port(text + 3);
 		return true;
 	}
 	for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
@@ -482,12 +488,12 @@ main(int argc, char **argv)
 	if (argc == 2 && strcmp(argv[1], "origin") == 0)
 		return serve();
 	if (argc == 3 && strcmp(argv[1], "relay") == 0)
-		relay((uint16_t)atoi(argv[2]));
+		relay(parse_port(argv[2]));
 	load.kind = good ? argv[1] : "";
 	good = argc >= 3 && (strncmp(argv[2], "socks:", 6) == 0 || strncmp(argv[2], "direct:", 7) == 0);
 	if (good) {
 		load.socks = argv[2][0] == 's';
-		load.via = (uint16_t)atoi(strchr(argv[2], ':') + 1);
+		load.via = parse_port(strchr(argv[2], ':') + 1);
 	}
 	for (int i = 3; good && i < argc; i++)
 		good = parse_option(argv[i]);

@@ -95,6 +95,12 @@ def wispd(session_start: Start) -> Wispd:
     return session_start(Wispd())
 
 
+@pytest.fixture(scope="session")
+def public_only(session_start: Start) -> Wispd:
+    """A server that may reach no address of this machine."""
+    return session_start(Wispd(allow=()))
+
+
 @pytest.fixture
 def fake(start: Start) -> FakeServer:
     return start(FakeServer())

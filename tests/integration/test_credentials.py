@@ -22,6 +22,7 @@ from credentials import Key, make_key, openssl, ssh_line, write_secret
 from fakeserver import FakeServer, Peer
 from origin import Origin, payload_sha256, sha256
 from procs import BUILD, Program, clean_environment
+from proxies import Tinyproxy
 from test_cli import URL, check_failure, check_usage_error
 from wispclient import WispClient
 from wispservers import TlsWispd, Wispd
@@ -432,6 +433,43 @@ def test_redirect_to_another_origin(secure: FakeServer, start: Start, authority:
     assert open_with(server, LIKES_PASSWORD, LIKES_KEY) == {}
     bridge.wait_connected()
     bridge.wait_log("^warning: .*redirect")
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["", "unverified"])
+@pytest.mark.parametrize("way", ["straight", "proxy", "its redirect", "redirect elsewhere",
+                                 "redirect elsewhere, by a proxy"])
+@pytest.mark.parametrize("trust", ["no TLS", "insecure", "verified"])
+@pytest.mark.parametrize("kind, likes", [("password", LIKES_PASSWORD), ("key", LIKES_KEY)],
+                         ids=["password", "key"])
+def test_who_is_shown_them(start: Start, authority: Authority, certificate: Certificate,
+                           files: Files, kind: str, likes: bytes, trust: str, way: str, told: bool,
+                           wispsocks: Callable[..., Bridge]) -> None:
+    """The URL's own server, if TLS verifies it or the user says so; a proxy never."""
+    context = None if trust == "no TLS" else certificate.context()
+    fake, other = start(FakeServer(context)), start(FakeServer(context))
+    options: list[str | Path] = [*files.options[kind], *{
+        "no TLS": [], "insecure": ["--insecure"], "verified": ["--cacert", authority.cacert],
+    }[trust]]
+    proxy = start(Tinyproxy(files.folder)) if "proxy" in way else None
+    if proxy:
+        options += ["--proxy", proxy.url()]
+    if told:
+        options.append("--unverified-credentials")
+    bridge = wispsocks(fake.url_at("localhost"), *options)
+    server = fake.accept()
+    if "redirect" in way:
+        target = other if "elsewhere" in way else fake
+        server.answer("302 Found", f"Location: {target.url_at('localhost', '/there/')}")
+        server = target.accept()
+    if proxy:
+        proxy.wait_log(rf"CONNECT localhost:{fake.port} ")
+    assert all("s3cret" not in line for line in server.header_lines)
+    named = open_with(server, likes)
+    if "elsewhere" not in way and (told or trust == "verified"):
+        check_named(named, kind, files)
+    else:
+        assert named == {}
+    bridge.wait_connected()
 
 
 def test_redirect_within_the_origin(secure: FakeServer, authority: Authority, files: Files,

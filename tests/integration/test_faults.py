@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 import signal
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Callable
 
 import pytest
@@ -15,7 +14,6 @@ import frames
 import packets
 import socks
 from bridge import Bridge
-from certs import Authority, Certificate
 from conftest import Start
 from curl import finish_curl
 from fakeserver import FakeServer
@@ -264,82 +262,6 @@ def test_garbage_instead_of_a_handshake(fake: FakeServer, behind: bytes,
     assert not bridge.find_log("^connected")
     fake.accept_open()
     bridge.wait_connected()
-
-
-# Certificates
-
-
-@pytest.fixture(scope="module")
-def bad_certificates(authority: Authority) -> dict[str, Certificate]:
-    return {
-        "self-signed": authority.self_signed(),
-        "wrong name": authority.issue("wrong-name", "DNS:other.example"),
-        "expired": authority.issue("expired", valid=("20200101000000Z", "20200201000000Z")),
-        "not yet valid": authority.issue("future", valid=("20480101000000Z", "20490101000000Z")),
-    }
-
-
-BAD_CERTIFICATES = {
-    "self-signed": "--cacert",
-    "wrong name": "(localhost|name)",
-    "expired": "expired",
-    "not yet valid": "not yet valid",
-}
-
-
-@pytest.mark.parametrize("kind, said", BAD_CERTIFICATES.items(), ids=BAD_CERTIFICATES.keys())
-def test_certificate_that_does_not_verify(start: Start, authority: Authority, kind: str, said: str,
-                                          bad_certificates: dict[str, Certificate],
-                                          wispsocks: Callable[..., Bridge]) -> None:
-    fake = start(FakeServer(bad_certificates[kind].context()))
-    bridge = wispsocks(fake.url_at("localhost"), "--cacert", authority.cacert)
-    fake.accept_refused_handshake()
-    assert bridge.wait_exit() == 1
-    bridge.wait_log(rf"^error: .*{said}")
-
-
-def test_unknown_authority(start: Start, certificate: Certificate,
-                           wispsocks: Callable[..., Bridge]) -> None:
-    """Without --cacert the system's certificates count, and the log names the option."""
-    fake = start(FakeServer(certificate.context()))
-    bridge = wispsocks(fake.url_at("localhost"))
-    fake.accept_refused_handshake()
-    assert bridge.wait_exit() == 1
-    bridge.wait_log(r"^error: .*--cacert")
-
-
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_cacert(start: Start, authority: Authority, certificate: Certificate, host: str,
-                wispsocks: Callable[..., Bridge]) -> None:
-    fake = start(FakeServer(certificate.context()))
-    bridge = wispsocks(fake.url_at(host), "--cacert", authority.cacert)
-    server = fake.accept_open()
-    bridge.wait_connected()
-    assert not bridge.find_log("^warning:")
-    bridge.dial(HOST, PORT)
-    server.recv_connect()
-
-
-@pytest.mark.parametrize("kind", BAD_CERTIFICATES)
-def test_insecure(start: Start, kind: str, bad_certificates: dict[str, Certificate],
-                  wispsocks: Callable[..., Bridge]) -> None:
-    """It takes any certificate, and warns."""
-    fake = start(FakeServer(bad_certificates[kind].context()))
-    bridge = wispsocks(fake.url_at("localhost"), "--insecure")
-    fake.accept_open()
-    bridge.wait_connected()
-    bridge.wait_log(r"^warning: .*(?i:insecure|verif)")
-
-
-@pytest.mark.parametrize("content", [None, "no certificate\n"], ids=["missing", "malformed"])
-def test_cacert_that_cannot_be_used(tmp_path: Path, content: str | None,
-                                    wispsocks: Callable[..., Bridge]) -> None:
-    path = tmp_path / "ca.pem"
-    if content is not None:
-        path.write_text(content)
-    bridge = wispsocks("wss://localhost:1/", "--cacert", path)
-    assert bridge.wait_exit() == 1
-    bridge.wait_log(rf"^error: .*{path}")
 
 
 # Programs while the tunnel is down

@@ -285,14 +285,14 @@ def test_udp_of_the_client(strict: Callable[..., str], udp_echo: int) -> None:
     assert done.returncode == 1
 
 
-def test_reasons_for_the_client(strict: Callable[..., str], start: Start, origin: Origin) -> None:
+def test_reasons_for_the_client(strict: Callable[..., str], public_only: Wispd,
+                                origin: Origin) -> None:
     url = strict("nothing")
     with refusing_port() as port:
         done = wisp_mux_client(url, "127.0.0.1", str(port))
         assert done.returncode == 1 and b"0x44" in done.stderr
     done = wisp_mux_client(url, "no-such-host.invalid", "80")
     assert done.returncode == 1 and b"0x42" in done.stderr
-    public_only = start(Wispd(allow=()))
     done = wisp_mux_client(f"ws://127.0.0.1:{public_only.port}/", "127.0.0.1",
                            str(origin.echo.port))
     assert done.returncode == 1 and b"0x48" in done.stderr

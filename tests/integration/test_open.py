@@ -11,7 +11,6 @@ import pytest
 import packets
 import socks
 from bridge import Bridge
-from conftest import Start
 from fakeserver import FakeServer, Peer
 from origin import Origin, payload_sha256, reset, sha256
 from procs import REPOSITORY, refusing_port
@@ -189,9 +188,8 @@ def curl_reply(bridge: Bridge, url: str) -> int:
     return int(re.search(r"SOCKS5 connection to .*\((\d+)\)", result.errors)[1])
 
 
-def test_wispd(start: Start, wispd: Wispd, origin: Origin,
+def test_wispd(wispd: Wispd, public_only: Wispd, origin: Origin,
                wispsocks: Callable[..., Bridge]) -> None:
-    public_only = start(Wispd(allow=()))
     bridge = wispsocks(f"ws://127.0.0.1:{wispd.port}/", "--wait-open")
     bridge.wait_connected()
     with refusing_port() as port:

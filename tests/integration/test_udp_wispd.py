@@ -30,11 +30,6 @@ def connect(stream: int, host: str, port: int) -> packets.Packet:
     return packets.connect(stream, host, port, packets.UDP)
 
 
-@pytest.fixture(scope="module")
-def public_only(module_start: Start) -> Wispd:
-    return module_start(Wispd(allow=()))
-
-
 @pytest.mark.parametrize("host", LOOPBACK_HOSTS + PRIVATE_HOSTS)
 def test_blocked_addresses(public_only: Wispd, origin: Origin, host: str) -> None:
     with open_client(public_only.port) as client:

@@ -174,25 +174,12 @@ PRIVATE_HOSTS = ["10.1.2.3", "172.16.0.1", "172.31.255.254", "192.168.0.1", "169
                  "100.64.0.1", "fd00::1", "fe80::1", "::ffff:10.1.2.3"]
 
 
-@pytest.fixture(scope="module")
-def public_only(module_start: Start) -> Wispd:
-    return module_start(Wispd(allow=()))
-
-
 @pytest.mark.parametrize("host", LOOPBACK_HOSTS + PRIVATE_HOSTS)
 def test_blocked_addresses(public_only: Wispd, origin: Origin, host: str) -> None:
     """However they are written, also as the address of a name."""
     with open_client(public_only.port) as client:
         connect = packets.connect(STREAM, host, origin.echo.port)
         assert close_reason(client, connect, packets.data(STREAM, b"x")) == packets.BLOCKED
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
-def test_unspecified_address(public_only: Wispd, origin: Origin, host: str) -> None:
-    """The kernel takes it for loopback."""
-    with open_client(public_only.port) as client:
-        reason = close_reason(client, packets.connect(STREAM, host, origin.echo.port))
-        assert reason in (packets.BLOCKED, packets.INVALID)
 
 
 @pytest.mark.parametrize("allowed, blocked", [("--allow-loopback", "10.1.2.3"),

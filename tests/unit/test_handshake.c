@@ -117,7 +117,7 @@ versions_are_agreed_on(void **state)
 
 /* ---- one side, and what it hears ---- */
 
-#define FROM_CLIENT -1
+#define FROM_CLIENT (-1)
 #define NO_PLACE "a packet came that has no place in the handshake"
 #define TOO_EARLY "a stream's packet came before the end of the handshake"
 
