@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import re
 import signal
@@ -67,6 +68,12 @@ def free_port() -> int:
             except OSError:
                 continue
             return tcp.getsockname()[1]
+
+
+@functools.cache
+def is_sanitized(program: str) -> bool:
+    """Whether a program has been built with AddressSanitizer."""
+    return b"__asan_init" in (BUILD / "cmd" / program / program).read_bytes()
 
 
 def clean_environment() -> dict[str, str]:
