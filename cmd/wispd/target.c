@@ -78,6 +78,7 @@ target_free(struct target *target, bool reset)
 		TAILQ_REMOVE(&target->server->draining, target, entry);
 		target->server->draining_count--;
 	}
+	target->server->target_count--;
 	if (target->query != NULL)
 		resolver_cancel(target->query);
 	if (target->addresses != NULL)
@@ -466,6 +467,11 @@ target_open(struct peer *peer, struct wisp_stream *stream, const struct wisp_des
 	host[destination->host_size] = '\0';
 	log_debug("%s: stream %u: CONNECT to %s%s", peer->name, wisp_stream_id(stream),
 		address_join(host, destination->port, text), destination->type == WISP_UDP ? " (UDP)" : "");
+	if (peer->server->target_count >= peer->server->options->max_targets) {
+		log_debug("%s: stream %u: no descriptors are left for it", peer->name, wisp_stream_id(stream));
+		wisp_stream_close(stream, WISP_REASON_THROTTLED);
+		return;
+	}
 	if (destination->type == WISP_UDP) {
 		udp_open(peer, stream, host, destination->port);
 		return;
@@ -477,6 +483,7 @@ target_open(struct peer *peer, struct wisp_stream *stream, const struct wisp_des
 	}
 	target->peer = peer;
 	target->server = peer->server;
+	target->server->target_count++;
 	target->stream = stream;
 	target->reason = WISP_REASON_UNREACHABLE;
 	relay_init(&target->relay, &peer->backlog_bytes);

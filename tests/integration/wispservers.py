@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Sequence
 
 from certs import Certificate
 from procs import GUARD, TOOLS, Process, Program, clean_environment, free_port
@@ -91,8 +92,10 @@ class Wispd(Program):
     """This project's server, which may reach the origins on loopback unless told otherwise."""
 
     def __init__(self, *options: str | Path, port: int = 0,
-                 allow: tuple[str, ...] = ("--allow-loopback", "--allow-private")) -> None:
-        super().__init__("wispd", "--listen", f"127.0.0.1:{port}", *allow, *options)
+                 allow: tuple[str, ...] = ("--allow-loopback", "--allow-private"),
+                 prefix: Sequence[str | Path] = ()) -> None:
+        super().__init__("wispd", "--listen", f"127.0.0.1:{port}", *allow, *options,
+                         prefix=prefix)
         self.addresses()
 
 
