@@ -116,6 +116,6 @@ privileges_drop(const struct privileges *privileges, const char *const *files, s
 	}
 	if (privileges->name != NULL)
 		warn_of_files(privileges, files, count);
-	privileges_protect(); /* the kernel has let another user look at us again */
+	privileges_protect(); /* a new user made what fs.suid_dumpable says of it */
 	return true;
 }
