@@ -93,9 +93,9 @@ class Wispd(Program):
 
     def __init__(self, *options: str | Path, port: int = 0,
                  allow: tuple[str, ...] = ("--allow-loopback", "--allow-private"),
-                 prefix: Sequence[str | Path] = ()) -> None:
+                 prefix: Sequence[str | Path] = (), env: dict[str, str] | None = None) -> None:
         super().__init__("wispd", "--listen", f"127.0.0.1:{port}", *allow, *options,
-                         prefix=prefix)
+                         prefix=prefix, env=env)
         self.addresses()
 
 
