@@ -547,6 +547,8 @@ client_new(struct bridge *bridge, evutil_socket_t fd, struct source *source)
 	client->bridge = bridge;
 	client->source = source;
 	client->negotiation = negotiation;
+	if (source != NULL)
+		probe(client); /* a machine that is gone must not keep its place */
 	evtimer_assign(&client->timer, bridge->base, on_timer, client);
 	set_timer(client, HANDSHAKE_MS);
 	return client;

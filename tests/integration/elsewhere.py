@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 from procs import GUARD
 
@@ -57,6 +58,11 @@ class Elsewhere:
         self._control.send(source.encode())
         self._made.append(self._receive())
         return self._made[-1]
+
+    @property
+    def connections(self) -> Path:
+        """The kernel's table of that network's connections."""
+        return Path(f"/proc/{self._process.pid}/net/tcp6")
 
     def __enter__(self) -> Elsewhere:
         return self

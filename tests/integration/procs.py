@@ -82,6 +82,18 @@ def clean_environment() -> dict[str, str]:
             if not name.lower().endswith("_proxy")}
 
 
+def is_probed(table: Path, local: int, remote: int) -> bool:
+    """Whether keepalive probes are due on a connection between these ports.
+
+    TABLE is a file as /proc/net/tcp.
+    """
+    keepalive = "02"
+    lines = [line.split() for line in table.read_text().splitlines()[1:]]
+    (timer,) = [line[5] for line in lines
+                if [int(end.rpartition(":")[2], 16) for end in line[1:3]] == [local, remote]]
+    return timer.partition(":")[0] == keepalive
+
+
 class Process:
     """A running program and the lines it has logged so far.
 

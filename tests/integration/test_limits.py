@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
+import queue
 import re
 import resource
 import socket
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable, Iterator
@@ -16,14 +18,15 @@ import pytest
 import packets
 import socks
 from bridge import Bridge
+from certs import Certificate
 from conftest import Start
 from elsewhere import Elsewhere
 from hosts import with_hosts
-from origin import Origin, reset
-from procs import Program, rest, wait_until
+from origin import Origin, Service as Destination, reset
+from procs import GUARD, Program, is_probed, rest, wait_until
 from service import Service
-from wispclient import WispClient, http_status, open_client, upgrade_headers
-from wispservers import Wispd
+from wispclient import WispClient, connect_socket, http_status, open_client, upgrade_headers
+from wispservers import TlsWispd, Wispd
 
 HELLO = socks.greeting(socks.NO_AUTHENTICATION)
 HERE = "127.0.0.1"
@@ -86,7 +89,7 @@ def test_nothing_is_done_without_descriptors(start: Start, program: str) -> None
         process = bridge = start(Bridge(f"ws://{HERE}:{server.port}/"))
         bridge.wait_connected()
     with descriptors(process, 1):
-        first, *others = [start(socket.create_connection((HERE, process.port))) for _ in range(5)]
+        first, *others = [start(connect_socket(process.port)) for _ in range(5)]
         process.wait_log("^warning: cannot accept a connection: .*files")
         before = cpu_seconds(process)
         rest(1)
@@ -174,7 +177,7 @@ def test_max_clients_of_wispd(start: Start) -> None:
     """More wait until others end; it is said once."""
     server = start(Wispd("--max-clients", "2"))
     first, second = (open_client(server.port) for _ in range(2))
-    waiting = [start(socket.create_connection((HERE, server.port))) for _ in range(2)]
+    waiting = [start(connect_socket(server.port)) for _ in range(2)]
     for sock in waiting:
         sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
     server.wait_log("^warning: 2 clients are connected, .*--max-clients")
@@ -227,7 +230,7 @@ def test_max_per_address_of_wispsocks(start: Start, elsewhere: Elsewhere, source
     assert is_served(elsewhere.connect("2001:db8:0:2::1"))
     port = int(process.addresses(2)[1].rpartition(":")[2])
     for _ in range(4):
-        assert is_served(start(socket.create_connection((HERE, port))))
+        assert is_served(start(connect_socket(port)))
 
     served.pop().close()
 
@@ -281,3 +284,38 @@ def test_max_per_address_of_wispd(start: Start, elsewhere: Elsewhere) -> None:
     wait_until(is_let_in, "there is a place again")
     assert clients[0].open() > 0
     assert len(re.findall("--max-per-address", server.log)) == 1
+
+
+# Those that have gone without a word
+
+
+def test_programs_elsewhere_are_probed(start: Start, elsewhere: Elsewhere) -> None:
+    """A machine that is gone does not keep its places."""
+    process = start(Service("wispsocks", "--open-to-all", "ws://127.0.0.1:1/",
+                            sockets=(elsewhere.listener,)))
+    process.addresses()
+    sock = elsewhere.connect("192.0.2.1")
+    sock.sendall(HELLO)
+    assert socks.recv_method(sock) == socks.NO_AUTHENTICATION
+    here, there = sock.getpeername()[1], sock.getsockname()[1]
+    wait_until(lambda: is_probed(elsewhere.connections, here, there), "it is probed")
+
+
+def test_destinations_are_probed(start: Start, wispd: Wispd) -> None:
+    ports: queue.Queue[int] = queue.Queue()
+    done = threading.Event()
+    service = start(Destination(lambda conn: (ports.put(conn.getpeername()[1]), done.wait(GUARD))))
+    with open_client(wispd.port) as client:
+        client.send(packets.connect(STREAM, HERE, service.port))
+        port = ports.get(timeout=GUARD)
+        wait_until(lambda: is_probed(Path("/proc/net/tcp"), port, service.port), "it is probed")
+        done.set()
+
+
+def test_clients_that_ask_for_nothing(start: Start, wispd: Wispd, certificate: Certificate) -> None:
+    """They are let go after ten seconds, before and within TLS and the request."""
+    tls = start(TlsWispd(certificate))
+    silent = [start(connect_socket(port)) for port in 2 * [wispd.port, tls.port]]
+    silent[2].sendall(b"GET / HTTP/1.1\r\n")
+    silent[3].sendall(b"\x16\x03\x01")
+    assert all(map(is_ended, silent))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import grp
 import os
@@ -254,3 +255,34 @@ def test_trusted_certificates(start: Start, tmp_path: Path, authority: Authority
     shutil.copy(authority.cacert, tmp_path / f"{name}.0")
     bridge = start(Bridge(server.url, env={"SSL_CERT_DIR": str(tmp_path)}))
     bridge.wait_connected()
+
+
+def test_secrets_are_not_logged(start: Start, tmp_path: Path, origin: Origin,
+                                authority: Authority, certificate: Certificate) -> None:
+    """Not even when everything is, not when they are wrong, and not when they are read again."""
+    secrets = {name: f"s3cret-{name}" for name in ("wisp", "socks", "wrong", "token", "later")}
+    password = write_secret(tmp_path / "password", f"{secrets['wisp']}\n")
+    users = write_secret(tmp_path / "users", f"me:{secrets['wisp']}\nme:{secrets['later']}\n")
+    programs = write_secret(tmp_path / "programs", f"program:{secrets['socks']}\n")
+    server = start(TlsWispd(certificate, "-vvv", "--user-file", users))
+    bridge = start(Bridge(server.url, "-vvv", "--cacert", authority.cacert, "--user", "me",
+                          "--password-file", password, "--socks-auth", programs,
+                          "--header", f"Authorization: Bearer {secrets['token']}"))
+    bridge.wait_connected()
+    for secret in (secrets["wrong"], secrets["socks"]):
+        program = bridge.connect()
+        taken = socks.log_in(program, b"program", secret.encode())
+        assert taken == (secret == secrets["socks"])
+    program.sendall(socks.request(HERE, origin.echo.port) + b"data")
+    assert socks.recv_reply(program).code == socks.SUCCEEDED
+    assert socks.recv_exactly(program, 4) == b"data"
+    for contents in (secrets["later"], secrets["wrong"]):
+        write_secret(password, f"{contents}\n")
+        since = bridge.mark()
+        bridge.signal(signal.SIGHUP)
+        bridge.wait_log("^connected|cannot connect.*password", since)
+    assert bridge.log and server.log
+    for secret in secrets.values():
+        encoded = base64.b64encode(secret.encode()).decode().rstrip("=")
+        for shown in (secret, encoded):
+            assert shown not in bridge.log + server.log
