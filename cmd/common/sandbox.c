@@ -74,7 +74,7 @@ allow_parent(int ruleset, const char *path, uint64_t allowed)
 	free(copy);
 }
 
-/* A name may lead elsewhere by a link, which is turned when the file is replaced, or which what it leads to is. */
+/* The name may be a link. Either the link or what it leads to is replaced, so both have their folders read. */
 static void
 allow_file(int ruleset, const char *path)
 {
@@ -94,14 +94,25 @@ variable_or(const char *variable, const char *otherwise)
 	return value != NULL ? value : otherwise;
 }
 
+/* `folders` are separated by colons. */
+static void
+allow_list(int ruleset, const char *folders)
+{
+	char *const copy = strdup(folders);
+	char *rest = copy;
+	const char *folder;
+
+	while ((folder = strsep(&rest, ":")) != NULL)
+		allow(ruleset, folder, ACCESS_READ_FILE | ACCESS_READ_DIR);
+	free(copy);
+}
+
 /* Where the system keeps the certificates that it trusts: OpenSSL looks for them by name when it needs them. */
 static void
 allow_trusted(int ruleset)
 {
-	const char *folder = variable_or(X509_get_default_cert_dir_env(), X509_get_default_cert_dir());
-
 	allow_file(ruleset, variable_or(X509_get_default_cert_file_env(), X509_get_default_cert_file()));
-	allow(ruleset, folder, ACCESS_READ_FILE | ACCESS_READ_DIR);
+	allow_list(ruleset, variable_or(X509_get_default_cert_dir_env(), X509_get_default_cert_dir()));
 	/* To where links in that folder lead, on Debian and its like. */
 	allow(ruleset, "/usr/share/ca-certificates", ACCESS_READ_FILE);
 	allow(ruleset, "/usr/local/share/ca-certificates", ACCESS_READ_FILE);

@@ -253,7 +253,7 @@ def test_trusted_certificates(start: Start, tmp_path: Path, authority: Authority
     server = start(TlsWispd(certificate))
     name = openssl("x509", "-noout", "-hash", "-in", authority.cacert).decode().strip()
     shutil.copy(authority.cacert, tmp_path / f"{name}.0")
-    bridge = start(Bridge(server.url, env={"SSL_CERT_DIR": str(tmp_path)}))
+    bridge = start(Bridge(server.url, env={"SSL_CERT_DIR": f"/nonexistent:{tmp_path}"}))
     bridge.wait_connected()
 
 
