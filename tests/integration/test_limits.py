@@ -152,8 +152,9 @@ def test_streams_leave_descriptors_for_clients(start: Start, origin: Origin) -> 
         streams = range(1, CLIENTS + 2)
         for stream in streams:
             greedy.send(packets.connect(stream, HERE, origin.echo.port))
+        greedy.send(packets.data(streams[-1], b"echo"))  # an answer if it is not refused
         assert greedy.recv_type(packets.CLOSE, streams[-1]).reason == packets.THROTTLED
-        modest.send(packets.connect(1, HERE, origin.echo.port))
+        modest.send(packets.connect(1, HERE, origin.echo.port), packets.data(1, b"echo"))
         assert modest.recv_type(packets.CLOSE, 1).reason == packets.THROTTLED
         for _ in range(10):
             start(open_client(server.port))
@@ -195,6 +196,7 @@ def test_max_streams(start: Start, origin: Origin) -> None:
     with open_client(server.port) as client, open_client(server.port) as other:
         for stream in range(1, 40):
             client.send(packets.connect(stream, HERE, origin.echo.port))
+        client.send(packets.data(3, b"echo"))  # an answer if it is not refused
         for stream in range(3, 40):
             assert client.recv_type(packets.CLOSE, stream).reason == packets.THROTTLED
         client.send(packets.data(1, b"one"), packets.data(2, b"two"))
