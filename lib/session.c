@@ -5,10 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
+
 #include "bytes.h"
 
 /* What a packet counts for at the most when a server works out how many more it can buffer. */
 #define PACKET_BYTES 65536
+/* How many streams beyond the most may wait to be refused, where the most are fewer. */
+#define REFUSALS_MIN 64
 
 static int
 compare_ids(const struct wisp_stream *a, const struct wisp_stream *b)
@@ -419,6 +423,15 @@ valid_destination(const struct wisp_destination *destination)
 	return true;
 }
 
+/* Whether the client opens streams without end and does not take the refusals. */
+static bool
+is_flooded(const struct wisp_session *session)
+{
+	const size_t most = session->max_streams;
+
+	return session->stream_count >= most + (most > REFUSALS_MIN ? most : REFUSALS_MIN);
+}
+
 static void
 receive_connect(struct wisp_session *session, const struct wisp_packet *packet)
 {
@@ -428,8 +441,7 @@ receive_connect(struct wisp_session *session, const struct wisp_packet *packet)
 		wisp_session_fail(session, WISP_WS_PROTOCOL_ERROR, "protocol error: a CONNECT packet out of place");
 	} else if (find_stream(session, packet->stream_id) != NULL) {
 		wisp_session_fail(session, WISP_WS_PROTOCOL_ERROR, "protocol error: a stream id is used twice");
-	} else if (session->stream_count >= 2 * session->max_streams) {
-		/* It opens streams without end and does not take the refusals. */
+	} else if (is_flooded(session)) {
 		wisp_session_fail(session, WISP_WS_TOO_BIG, "too many streams");
 	} else if (!valid_destination(&packet->destination)) {
 		refuse_stream(session, packet, WISP_REASON_INVALID);
@@ -570,6 +582,8 @@ receive_handshake(struct wisp_session *session, const struct wisp_packet *packet
 	}
 	if (wisp_handshake_pending(handshake))
 		wisp_session_wake(session);
+	if (packet->type == WISP_INFO)
+		OPENSSL_cleanse(packet->data, packet->size); /* there may be a password in it */
 }
 
 static void

@@ -246,6 +246,8 @@ reason_phrase(int status)
 		return "Method Not Allowed";
 	case 426:
 		return "Upgrade Required";
+	case 429:
+		return "Too Many Requests";
 	case 431:
 		return "Request Header Fields Too Large";
 	default:

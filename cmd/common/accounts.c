@@ -135,5 +135,6 @@ accounts_check(
 		return false;
 	for (size_t i = 0; i < accounts->count; i++)
 		found |= CRYPTO_memcmp(&accounts->items[i], &given, sizeof given) == 0;
+	OPENSSL_cleanse(&given, sizeof given);
 	return found != 0;
 }

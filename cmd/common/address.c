@@ -198,12 +198,12 @@ address_format(const struct sockaddr *sa, char text[ADDRESS_TEXT_SIZE])
 }
 
 bool
-address_is_local(const struct address *address)
+address_is_local(const struct sockaddr *sa)
 {
-	const struct sockaddr_in *in = (const void *)&address->storage;
-	const struct sockaddr_in6 *in6 = (const void *)&address->storage;
+	const struct sockaddr_in *in = (const void *)sa;
+	const struct sockaddr_in6 *in6 = (const void *)sa;
 
-	switch (address->storage.ss_family) {
+	switch (sa->sa_family) {
 	case AF_UNIX:
 		return true;
 	case AF_INET:

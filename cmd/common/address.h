@@ -30,7 +30,7 @@ const char *address_parse(const char *text, struct address *address);
 void address_format(const struct sockaddr *sa, char text[ADDRESS_TEXT_SIZE]);
 
 /* Whether only programs of this machine can reach it: loopback, or a Unix socket. */
-bool address_is_local(const struct address *address);
+bool address_is_local(const struct sockaddr *sa);
 
 /* The longest text that address_join() writes: a name of the DNS, brackets, a port, and the final NUL. */
 #define ADDRESS_JOINED_SIZE (255 + sizeof "[]:65535")

@@ -58,7 +58,7 @@ const struct endpoint *
 endpoints_find_open(const struct endpoints *endpoints)
 {
 	for (size_t i = 0; i < endpoints->count; i++)
-		if (!address_is_local(&endpoints->items[i].address))
+		if (!address_is_local((const struct sockaddr *)&endpoints->items[i].address.storage))
 			return &endpoints->items[i];
 	return NULL;
 }

@@ -31,12 +31,12 @@ struct listener {
 };
 
 static void
-on_accept(struct evconnlistener *evl, evutil_socket_t fd, struct sockaddr *peer, int peer_size, void *arg)
+on_accept(struct evconnlistener *evl, evutil_socket_t fd, struct sockaddr *from, int from_size, void *arg)
 {
 	struct listener *listener = arg;
 
-	(void)evl, (void)peer, (void)peer_size;
-	listener->callback(fd, listener->arg);
+	(void)evl, (void)from_size;
+	listener->callback(fd, from, listener->arg);
 }
 
 static void
@@ -196,8 +196,10 @@ listener_new(struct event_base *base, const struct endpoint *endpoint, listener_
 static void
 remove_file(const struct endpoint *endpoint)
 {
-	if (endpoint->address.storage.ss_family == AF_UNIX && endpoint->fd < 0)
-		unlink(((const struct sockaddr_un *)(const void *)&endpoint->address.storage)->sun_path);
+	const struct sockaddr_un *un = (const void *)&endpoint->address.storage;
+
+	if (un->sun_family == AF_UNIX && endpoint->fd < 0 && unlink(un->sun_path) != 0 && errno != ENOENT)
+		log_warning("cannot remove %s: %s", un->sun_path, strerror(errno));
 }
 
 void

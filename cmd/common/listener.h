@@ -12,8 +12,8 @@
 
 struct listener;
 
-/* A connection was accepted: `fd` is non-blocking and the callback's own. */
-typedef void listener_callback(evutil_socket_t fd, void *arg);
+/* A connection was accepted from that address: `fd` is non-blocking and the callback's own. */
+typedef void listener_callback(evutil_socket_t fd, const struct sockaddr *from, void *arg);
 
 /*
  * Listen there, and log "listening on ADDR". NULL when that cannot be: the reason has been logged as an error that

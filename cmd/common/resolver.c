@@ -78,8 +78,10 @@ refresh(struct resolver *resolver)
 		return false;
 	resolver->settings_time = settings_time;
 	resolver->hosts_time = hosts_time;
-	if (evdns_base_resolv_conf_parse(resolver->dns, DNS_OPTIONS_ALL, SETTINGS) != 0)
+	if (evdns_base_resolv_conf_parse(resolver->dns, DNS_OPTIONS_ALL, SETTINGS) != 0) {
 		log_debug("no name servers in %s", SETTINGS);
+		resolver->settings_time = (struct timespec){0}; /* look again: descriptors may have been out */
+	}
 	/* Spoofing is as hard as it gets with the letters' case as a nonce, but too many servers fold it. */
 	evdns_base_set_option(resolver->dns, "randomize-case:", "0");
 	return true;

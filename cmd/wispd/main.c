@@ -10,17 +10,23 @@
 #include "log.h"
 #include "notify.h"
 #include "options.h"
+#include "privileges.h"
 #include "reload.h"
+#include "sandbox.h"
 #include "server.h"
 #include "stop.h"
 #include "wire.h"
 
+/* Descriptors that are not for clients and their streams: listeners, libevent, libwebsockets, the resolver. */
+#define OWN_DESCRIPTORS 64
 #define HOUR_MS (3600 * 1000)
 
 struct settings {
 	struct server_options server;
 	struct option_list listen;
 	int version; /* the position in "2|1" */
+	const char *user_name;
+	struct privileges privileges; /* those that are left */
 	int verbosity;
 	char path[1024]; /* the one that is served, when a slash had to be added */
 };
@@ -35,6 +41,10 @@ static const struct option_spec option_table[] = {
 	{NULL, "cert-key", 0, OPTION_TEXT, SETTING(server.cert_key), "FILE", "the certificate's private key, PEM", 0, 0,
 		NULL},
 	{NULL, "path", 0, OPTION_TEXT, SETTING(server.path), "PATH", "the only path that is Wisp (/)", 0, 0, NULL},
+	{NULL, "max-clients", 0, OPTION_COUNT, SETTING(server.max_clients), "N",
+		"clients at once; more wait to be accepted (1024)", 1, 100000, NULL},
+	{NULL, "max-per-address", 0, OPTION_COUNT, SETTING(server.max_per_address), "N",
+		"of these, from one address of another machine; 0 is no limit (256)", 0, 100000, NULL},
 
 	{"Who may come in", "user-file", 0, OPTION_TEXT, SETTING(server.user_file), "FILE",
 		"require a user name and password, of the lines user:password", 0, 0, NULL},
@@ -49,6 +59,8 @@ static const struct option_spec option_table[] = {
 		"let them reach private networks", 0, 0, NULL},
 	{NULL, "buffer", 0, OPTION_COUNT, SETTING(server.buffer_packets), "PACKETS",
 		"how much a stream may send ahead (128)", 1, 65536, NULL},
+	{NULL, "max-streams", 0, OPTION_COUNT, SETTING(server.max_streams), "N",
+		"how many a client may have at once (16384)", 1, 1000000, NULL},
 	{NULL, "no-udp", 0, OPTION_FLAG, SETTING(server.no_udp), NULL, "TCP only", 0, 0, NULL},
 	{NULL, "udp-timeout", 0, OPTION_SECONDS, SETTING(server.udp_timeout_ms), "SECONDS",
 		"close a UDP stream on which nothing moved (300)", 100, HOUR_MS, NULL},
@@ -56,6 +68,8 @@ static const struct option_spec option_table[] = {
 
 	{"General", "config", 'c', OPTION_CONFIG, 0, "FILE",
 		"read options from this file too; the command line wins over it", 0, 0, NULL},
+	{NULL, "user-name", 0, OPTION_TEXT, SETTING(user_name), "NAME",
+		"started as root, become this user when all files are read and sockets open", 0, 0, NULL},
 	{NULL, "verbose", 'v', OPTION_MORE, SETTING(verbosity), NULL, "log more: destinations, and why streams end", 0,
 		0, NULL},
 	{NULL, "quiet", 'q', OPTION_LESS, SETTING(verbosity), NULL, "log less: warnings and errors only", 0, 0, NULL},
@@ -114,6 +128,21 @@ complete_path(struct settings *settings)
 	return true;
 }
 
+/* Share out the descriptors: streams cannot take those that are for clients. */
+static void
+share_descriptors(struct server_options *options)
+{
+	const size_t descriptors = raise_descriptor_limit();
+	const size_t shared = descriptors > 2 * OWN_DESCRIPTORS ? descriptors - OWN_DESCRIPTORS : descriptors / 2;
+
+	if (options->max_clients > shared / 2) {
+		options->max_clients = shared > 2 ? shared / 2 : 1;
+		log_warning("only %zu clients at once: the limit of open files (ulimit -n) is %zu",
+			options->max_clients, descriptors);
+	}
+	options->max_targets = shared - options->max_clients;
+}
+
 static bool
 check(struct settings *settings)
 {
@@ -133,7 +162,26 @@ check(struct settings *settings)
 		return false;
 	}
 	log_set_level(LOG_LEVEL_INFO + settings->verbosity);
-	raise_descriptor_limit();
+	share_descriptors(options);
+	return true;
+}
+
+/* Everything is open and read: give up what is not needed any more. Returns false when that fails: logged. */
+static bool
+confine(const struct settings *settings)
+{
+	const struct server_options *options = &settings->server;
+	const char *const files[] = {
+		options->cert,
+		options->cert_key,
+		options->user_file,
+		options->authorized_keys,
+	};
+	const size_t count = sizeof files / sizeof files[0];
+
+	if (!privileges_drop(&settings->privileges, files, count))
+		return false;
+	sandbox_enter(files, count, &settings->server.endpoints);
 	return true;
 }
 
@@ -141,7 +189,7 @@ check(struct settings *settings)
 static bool
 run(struct server *server, struct event_base *base, const struct settings *settings)
 {
-	const bool good = server_start(server, base, &settings->server);
+	const bool good = server_start(server, base, &settings->server) && confine(settings);
 
 	if (good) {
 		notify_ready();
@@ -175,16 +223,28 @@ serve(const struct settings *settings)
 int
 main(int argc, char **argv)
 {
-	struct settings settings = {.server = {.path = "/", .buffer_packets = 128, .udp_timeout_ms = 300000}};
+	struct settings settings = {
+		.server =
+			{
+				.path = "/",
+				.buffer_packets = 128,
+				.udp_timeout_ms = 300000,
+				.max_clients = 1024,
+				.max_per_address = 256,
+				.max_streams = 16384,
+			},
+	};
 	const enum options_result result = options_parse(&program, argc, argv, &settings);
 
 	if (result != OPTIONS_RUN)
 		return result;
 	fill_standard_descriptors();
+	privileges_protect();
 	wire_init_log();
 	if (!check(&settings))
 		return OPTIONS_WRONG;
-	if (!endpoints_find(&settings.server.endpoints, &settings.listen, "127.0.0.1:6001"))
+	if (!privileges_find(settings.user_name, &settings.privileges) ||
+		!endpoints_find(&settings.server.endpoints, &settings.listen, "127.0.0.1:6001"))
 		return EXIT_FAILURE;
 	return serve(&settings);
 }

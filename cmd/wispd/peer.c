@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <openssl/crypto.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 
@@ -23,7 +24,6 @@
 /* Reads in one turn, before others have theirs. Of tiny packets a few reads are a lot of work. */
 #define READS_PER_TURN 32
 #define TURN_MS 10
-#define MAX_STREAMS 16384
 /* What may wait for all targets of a peer: beyond it, the peer is not read. */
 #define BACKLOG_MAX (64 << 20)
 /* The same for datagrams: beyond it, the oldest are dropped. */
@@ -112,11 +112,16 @@ refuse(struct peer *peer)
 static void
 feed(struct peer *peer, uint8_t *p, size_t n)
 {
+	bool introduced;
+
 	if (peer->state != PEER_OPEN || n == 0)
 		return;
+	introduced = wisp_session_version(peer->session) != 0;
 	peer->heard_ms = clock_now_ms();
 	if (!wisp_session_feed(peer->session, p, n))
 		refuse(peer);
+	if (!introduced)
+		OPENSSL_cleanse(p, n); /* there may be a password in it */
 }
 
 /*
@@ -173,7 +178,8 @@ start_session(struct peer *peer, const struct wisp_upgrade_request *request)
 	const struct server_options *options = peer->server->options;
 	const uint8_t version = request->has_protocol ? options->version : 1;
 
-	peer->session = wisp_session_new_server(&peer->server->wisp, version, MAX_STREAMS, &session_callbacks, peer);
+	peer->session =
+		wisp_session_new_server(&peer->server->wisp, version, options->max_streams, &session_callbacks, peer);
 	if (peer->session == NULL) {
 		begin_closing(peer);
 		return;
@@ -206,6 +212,8 @@ upgrade(struct peer *peer, uint8_t *p, size_t n)
 	size = wisp_upgrade_parse(peer->head, peer->head_size, peer->server->options->path, &request);
 	if (size == 0)
 		return;
+	if (peer->excess)
+		request.status = 429;
 	response_size = wisp_upgrade_respond(&request, response);
 	if (!write_text(peer, response, response_size) || request.status != 101) {
 		log_info("%s: refused with HTTP %d", peer->name, request.status);
@@ -424,8 +432,8 @@ adopt(struct server *server, evutil_socket_t fd)
 		lws_get_vhost_by_name(server->context, "wisp"), type, descriptor, "wisp", NULL);
 }
 
-void
-peer_new(struct server *server, evutil_socket_t fd)
+bool
+peer_new(struct server *server, evutil_socket_t fd, struct source *source, bool excess)
 {
 	struct peer *peer = calloc(1, sizeof *peer);
 	char *head = malloc(WISP_UPGRADE_HEAD_MAX);
@@ -435,9 +443,11 @@ peer_new(struct server *server, evutil_socket_t fd)
 		free(head);
 		free(peer);
 		close(fd);
-		return;
+		return false;
 	}
 	peer->server = server;
+	peer->source = source;
+	peer->excess = excess;
 	peer->readable = true;
 	peer->head = head;
 	datagram_pool_init(&peer->datagrams, DATAGRAMS_MAX);
@@ -452,7 +462,7 @@ peer_new(struct server *server, evutil_socket_t fd)
 			log_warning("%s: turned away: out of memory", peer->name);
 		free(head);
 		free(peer);
-		return;
+		return false;
 	}
 	lws_set_opaque_user_data(peer->wsi, peer);
 	event_assign(&peer->event, server->base, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_socket, peer);
@@ -462,4 +472,5 @@ peer_new(struct server *server, evutil_socket_t fd)
 	set_timer(peer, UPGRADE_MS);
 	TAILQ_INSERT_TAIL(&server->peers, peer, entry);
 	server->peer_count++;
+	return true;
 }

@@ -33,6 +33,7 @@ enum peer_state {
 struct peer {
 	TAILQ_ENTRY(peer) entry;
 	struct server *server;
+	struct source *source; /* where it comes from; NULL when that is not counted */
 	struct lws *wsi;
 	struct wisp_session *session; /* OPEN and CLOSING */
 	struct event event;           /* the socket */
@@ -45,6 +46,7 @@ struct peer {
 	size_t gathered_size; /* bytes that were read in this turn and are not the session's yet */
 	bool readable;        /* there may be something to read */
 	bool called;          /* libwebsockets had something for it */
+	bool excess;          /* there are too many from its address: it is told so */
 	uint64_t heard_ms;
 	uint64_t sent_bytes;
 	size_t backlog_bytes;           /* that its targets have not taken */
@@ -54,8 +56,11 @@ struct peer {
 	char name[64];
 };
 
-/* Take a connection. When that cannot be, the socket is closed: logged. */
-void peer_new(struct server *server, evutil_socket_t fd);
+/*
+ * Take a connection, which server_forget() takes from its source's count at the end. One in excess is refused with HTTP
+ * 429. Returns false, with the socket closed, when it cannot be taken: logged.
+ */
+bool peer_new(struct server *server, evutil_socket_t fd, struct source *source, bool excess);
 
 /* End the connection at once, with its streams. */
 void peer_free(struct peer *peer);

@@ -18,19 +18,42 @@
 #include "target.h"
 #include "wire.h"
 
-#define PEERS_MAX 1024
+/* How many connections beyond --max-per-address may be told so; more are closed without a word. */
+#define TOLD_MAX 8
+/* What libwebsockets has open besides the peers. */
+#define LWS_DESCRIPTORS 16
 /* libwebsockets ends TLS connections in steps, which it has to be given the time for. */
 #define TICK_MS 1000
 
 static void
-on_accepted(evutil_socket_t fd, void *arg)
+take(struct server *server, evutil_socket_t fd, const struct sockaddr *from)
+{
+	const size_t limit = server->options->max_per_address;
+	struct source *source = NULL;
+	const size_t count = limit > 0 ? sources_enter(&server->sources, from, &source) : 0;
+	bool taken = false;
+
+	if (count > limit)
+		sources_complain(&server->sources, from);
+	if (count > limit + TOLD_MAX)
+		close(fd);
+	else
+		taken = peer_new(server, fd, source, count > limit);
+	if (!taken)
+		sources_leave(&server->sources, source);
+}
+
+static void
+on_accepted(evutil_socket_t fd, const struct sockaddr *from, void *arg)
 {
 	struct server *server = arg;
 
-	peer_new(server, fd);
-	if (server->peer_count < PEERS_MAX)
+	take(server, fd, from);
+	if (server->peer_count < server->options->max_clients)
 		return;
-	log_warning("%d clients are connected: more have to wait", PEERS_MAX);
+	if (!server->full)
+		log_warning("%zu clients are connected, more have to wait; see --max-clients", server->peer_count);
+	server->full = true;
 	for (size_t i = 0; i < server->listener_count; i++)
 		listener_pause(server->listeners[i]);
 }
@@ -39,7 +62,10 @@ void
 server_forget(struct server *server, struct peer *peer)
 {
 	TAILQ_REMOVE(&server->peers, peer, entry);
+	sources_leave(&server->sources, peer->source);
 	server->peer_count--;
+	if (server->peer_count < server->options->max_clients / 2)
+		server->full = false; /* the next time is worth a line again */
 	for (size_t i = 0; i < server->listener_count; i++)
 		listener_resume(server->listeners[i]);
 }
@@ -123,7 +149,7 @@ create_context(struct server *server)
 	};
 	struct lws_context_creation_info info;
 
-	wire_context_info(&info, PEERS_MAX + 16);
+	wire_context_info(&info, (unsigned)server->options->max_clients + LWS_DESCRIPTORS);
 	info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
 	info.vhost_name = "wisp";
 	info.protocols = protocols;

@@ -17,6 +17,7 @@
 
 #include "endpoints.h"
 #include "policy.h"
+#include "sources.h"
 
 struct server_options {
 	struct endpoints endpoints;
@@ -31,6 +32,10 @@ struct server_options {
 	const char *authorized_keys; /* NULL when keys let nobody in */
 	uint64_t udp_timeout_ms;     /* of a UDP stream on which nothing moves */
 	bool no_udp;
+	size_t max_clients;
+	size_t max_per_address; /* 0 for no limit */
+	size_t max_streams;     /* of a client */
+	size_t max_targets;     /* of all clients, as there are descriptors for them */
 };
 
 struct peer;
@@ -51,6 +56,9 @@ struct server {
 	size_t listener_count;
 	struct peer_list peers;
 	size_t peer_count;
+	struct sources sources;      /* where they come from */
+	bool full;                   /* no more are accepted; logged once */
+	size_t target_count;         /* destinations of all peers, and those that are draining */
 	struct target_list draining; /* targets whose stream is over but that have not taken all of it */
 	size_t draining_count;
 	size_t draining_bytes;

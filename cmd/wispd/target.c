@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -22,6 +24,9 @@
 
 #define RESOLVE_MS 10000
 #define CONNECT_MS 10000
+/* A target that says nothing for so long is asked by keepalive probes whether it is still there, in seconds. */
+#define PROBE_AFTER_S 600
+#define PROBE_EVERY_S 60
 /* A target that takes nothing of what waits for it for this long is given up. */
 #define STALL_MS 60000
 /* What streams that are over may leave behind for their targets, over all peers, and how many of these there may be. */
@@ -78,6 +83,7 @@ target_free(struct target *target, bool reset)
 		TAILQ_REMOVE(&target->server->draining, target, entry);
 		target->server->draining_count--;
 	}
+	target->server->target_count--;
 	if (target->query != NULL)
 		resolver_cancel(target->query);
 	if (target->addresses != NULL)
@@ -296,9 +302,13 @@ static int
 start_connect(const struct evutil_addrinfo *address)
 {
 	const int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	const int on = 1, after = PROBE_AFTER_S, every = PROBE_EVERY_S;
 
 	if (fd < 0)
 		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &after, sizeof after);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof every);
 	if (connect(fd, address->ai_addr, (socklen_t)address->ai_addrlen) != 0 && errno != EINPROGRESS) {
 		const int error = errno;
 
@@ -466,6 +476,11 @@ target_open(struct peer *peer, struct wisp_stream *stream, const struct wisp_des
 	host[destination->host_size] = '\0';
 	log_debug("%s: stream %u: CONNECT to %s%s", peer->name, wisp_stream_id(stream),
 		address_join(host, destination->port, text), destination->type == WISP_UDP ? " (UDP)" : "");
+	if (peer->server->target_count >= peer->server->options->max_targets) {
+		log_debug("%s: stream %u: no descriptors are left for it", peer->name, wisp_stream_id(stream));
+		wisp_stream_close(stream, WISP_REASON_THROTTLED);
+		return;
+	}
 	if (destination->type == WISP_UDP) {
 		udp_open(peer, stream, host, destination->port);
 		return;
@@ -477,6 +492,7 @@ target_open(struct peer *peer, struct wisp_stream *stream, const struct wisp_des
 	}
 	target->peer = peer;
 	target->server = peer->server;
+	target->server->target_count++;
 	target->stream = stream;
 	target->reason = WISP_REASON_UNREACHABLE;
 	relay_init(&target->relay, &peer->backlog_bytes);

@@ -41,6 +41,7 @@ set_timer(struct udp *udp, uint64_t ms)
 static void
 udp_free(struct udp *udp)
 {
+	udp->peer->server->target_count--;
 	if (udp->query != NULL)
 		resolver_cancel(udp->query);
 	if (udp->fd >= 0) {
@@ -241,6 +242,7 @@ udp_open(struct peer *peer, struct wisp_stream *stream, const char *host, uint16
 		return;
 	}
 	udp->peer = peer;
+	peer->server->target_count++;
 	udp->stream = stream;
 	udp->fd = -1;
 	datagram_flow_init(&udp->waiting, &peer->datagrams);

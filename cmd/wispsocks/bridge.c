@@ -12,13 +12,34 @@
 /* How often, while the budget is spent, to look for a program that takes nothing. */
 #define STALL_CHECK_MS 500
 
+/* Count a connection from that address. Returns false when there are too many: said. */
+static bool
+admit(struct bridge *bridge, const struct sockaddr *from, struct source **source)
+{
+	const size_t limit = bridge->options->max_per_address;
+
+	*source = NULL;
+	if (limit == 0 || sources_enter(&bridge->sources, from, source) <= limit)
+		return true;
+	sources_leave(&bridge->sources, *source);
+	sources_complain(&bridge->sources, from);
+	return false;
+}
+
 static void
-on_accepted(evutil_socket_t fd, void *arg)
+on_accepted(evutil_socket_t fd, const struct sockaddr *from, void *arg)
 {
 	struct bridge *bridge = arg;
-	struct client *client = client_new(bridge, fd);
+	struct source *source;
+	struct client *client;
 
+	if (!admit(bridge, from, &source)) {
+		close(fd);
+		return;
+	}
+	client = client_new(bridge, fd, source);
 	if (client == NULL) {
+		sources_leave(&bridge->sources, source);
 		log_warning("a program is turned away: out of memory");
 		return;
 	}
@@ -37,6 +58,7 @@ void
 bridge_forget(struct bridge *bridge, struct client *client)
 {
 	TAILQ_REMOVE(&bridge->clients, client, entry);
+	sources_leave(&bridge->sources, client->source);
 	bridge->client_count--;
 	if (bridge->client_count < bridge->options->max_clients)
 		for (size_t i = 0; i < bridge->listener_count; i++)

@@ -16,6 +16,7 @@
 
 #include "counters.h"
 #include "endpoints.h"
+#include "sources.h"
 #include "tunnel.h"
 
 struct bridge_options {
@@ -27,6 +28,7 @@ struct bridge_options {
 	uint64_t udp_timeout_ms; /* of a UDP stream on which nothing moves */
 	const char *socks_auth;  /* a file; NULL when programs need not say who they are */
 	size_t max_clients;
+	size_t max_per_address; /* 0 for no limit */
 	size_t buffer_limit_bytes;
 };
 
@@ -43,6 +45,7 @@ struct bridge {
 	struct accounts *accounts; /* of programs; NULL when they need none */
 	struct client_list clients;
 	size_t client_count;
+	struct sources sources; /* where they come from */
 	size_t association_count;
 	size_t udp_stream_count;
 	size_t backlog_bytes; /* received data that programs have not taken yet, all together */

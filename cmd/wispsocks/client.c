@@ -100,7 +100,7 @@ client_free(struct client *client)
 	relay_close(&client->relay, client->state == CLIENT_OPEN || client->state == CLIENT_DRAINING);
 	event_del(&client->timer);
 	bridge_forget(client->bridge, client);
-	free(client->negotiation);
+	negotiation_free(client->negotiation);
 	free(client);
 }
 
@@ -210,7 +210,7 @@ client_accept(struct client *client, const struct wisp_socks5_address *address)
 	uint8_t reply[WISP_SOCKS5_REPLY_MAX];
 
 	event_del(&client->timer);
-	free(client->negotiation);
+	negotiation_free(client->negotiation);
 	client->negotiation = NULL;
 	if (relay_write(&client->relay, reply, wisp_socks5_reply(reply, WISP_SOCKS5_SUCCEEDED, address)))
 		return true;
@@ -530,7 +530,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 struct client *
-client_new(struct bridge *bridge, evutil_socket_t fd)
+client_new(struct bridge *bridge, evutil_socket_t fd, struct source *source)
 {
 	struct client *client = calloc(1, sizeof *client);
 	struct negotiation *negotiation = malloc(sizeof *negotiation);
@@ -545,7 +545,10 @@ client_new(struct bridge *bridge, evutil_socket_t fd)
 	}
 	negotiation->size = 0;
 	client->bridge = bridge;
+	client->source = source;
 	client->negotiation = negotiation;
+	if (source != NULL)
+		probe(client); /* a machine that is gone must not keep its place */
 	evtimer_assign(&client->timer, bridge->base, on_timer, client);
 	set_timer(client, HANDSHAKE_MS);
 	return client;

@@ -31,6 +31,7 @@ struct negotiation;
 struct client {
 	TAILQ_ENTRY(client) entry;
 	struct bridge *bridge;
+	struct source *source; /* where it comes from; NULL when that is not counted */
 	struct relay relay;
 	struct event timer;              /* what it means depends on the state */
 	struct wisp_stream *stream;      /* OPENING and OPEN */
@@ -40,8 +41,11 @@ struct client {
 	uint8_t reason; /* DRAINING: why the stream ended */
 };
 
-/* Take a program's connection. Returns NULL, with the socket closed, when there is no memory for it. */
-struct client *client_new(struct bridge *bridge, evutil_socket_t fd);
+/*
+ * Take a program's connection, which bridge_forget() takes from its source's count at the end. Returns NULL, with the
+ * socket closed, when there is no memory for it.
+ */
+struct client *client_new(struct bridge *bridge, evutil_socket_t fd, struct source *source);
 
 /* The request has been read: do what it asks for, or wait for the tunnel. */
 void client_request(struct client *client);

@@ -12,7 +12,9 @@
 #include "log.h"
 #include "notify.h"
 #include "options.h"
+#include "privileges.h"
 #include "reload.h"
+#include "sandbox.h"
 #include "stop.h"
 #include "usage.h"
 #include "wire.h"
@@ -30,6 +32,8 @@ struct settings {
 	bool open_to_all;
 	bool no_udp;
 	int versions; /* the position in "auto|1|2" */
+	const char *user_name;
+	struct privileges privileges; /* those that are left */
 	int verbosity;
 };
 
@@ -49,6 +53,8 @@ static const struct option_spec option_table[] = {
 		"close a UDP stream on which nothing moved (60)", 100, HOUR_MS, NULL},
 	{NULL, "max-clients", 0, OPTION_COUNT, SETTING(bridge.max_clients), "N",
 		"programs at once; more wait to be accepted (4096)", 1, 1000000, NULL},
+	{NULL, "max-per-address", 0, OPTION_COUNT, SETTING(bridge.max_per_address), "N",
+		"of these, from one address of another machine; 0 is no limit (1024)", 0, 1000000, NULL},
 	{NULL, "buffer-limit", 0, OPTION_SIZE, SETTING(bridge.buffer_limit_bytes), "SIZE",
 		"received data that programs have not taken yet, in all (64M)", 65536, (size_t)1 << 40, NULL},
 	{NULL, "connect-timeout", 0, OPTION_SECONDS, SETTING(bridge.connect_timeout_ms), "SECONDS",
@@ -89,6 +95,8 @@ static const struct option_spec option_table[] = {
 
 	{"General", "config", 'c', OPTION_CONFIG, 0, "FILE",
 		"read options from this file too; the command line wins over it", 0, 0, NULL},
+	{NULL, "user-name", 0, OPTION_TEXT, SETTING(user_name), "NAME",
+		"started as root, become this user when all files are read and sockets open", 0, 0, NULL},
 	{NULL, "verbose", 'v', OPTION_MORE, SETTING(verbosity), NULL, "log more: destinations, and why streams end", 0,
 		0, NULL},
 	{NULL, "quiet", 'q', OPTION_LESS, SETTING(verbosity), NULL, "log less: warnings and errors only", 0, 0, NULL},
@@ -168,6 +176,27 @@ check_exposure(const struct settings *settings, bool programs_authenticate)
 	return false;
 }
 
+/* Everything is open and read: give up what is not needed any more. Returns false when that fails: logged. */
+static bool
+confine(const struct settings *settings)
+{
+	const struct tunnel_options *tunnel = &settings->bridge.tunnel;
+	const char *const files[] = {
+		settings->bridge.socks_auth,
+		tunnel->tls.cacert,
+		tunnel->tls.cert,
+		tunnel->tls.cert_key,
+		tunnel->credentials.password_file,
+		tunnel->credentials.key_file,
+	};
+	const size_t count = sizeof files / sizeof files[0];
+
+	if (!privileges_drop(&settings->privileges, files, count))
+		return false;
+	sandbox_enter(files, count, &settings->bridge.endpoints);
+	return true;
+}
+
 /* Returns false when it cannot go on: logged. */
 static bool
 run(struct bridge *bridge, struct event_base *base, const struct settings *settings)
@@ -175,7 +204,7 @@ run(struct bridge *bridge, struct event_base *base, const struct settings *setti
 	bool good;
 
 	notify_status("connecting to %s", settings->bridge.tunnel.servers[0].authority);
-	good = bridge_start(bridge, base, &settings->bridge);
+	good = bridge_start(bridge, base, &settings->bridge) && confine(settings);
 	if (good) {
 		notify_ready();
 		event_base_dispatch(base);
@@ -222,6 +251,7 @@ main(int argc, char **argv)
 				.stall_timeout_ms = 30000,
 				.udp_timeout_ms = 60000,
 				.max_clients = 4096,
+				.max_per_address = 1024,
 				.buffer_limit_bytes = 64 << 20,
 			},
 	};
@@ -230,11 +260,13 @@ main(int argc, char **argv)
 	if (result != OPTIONS_RUN)
 		return result;
 	fill_standard_descriptors();
+	privileges_protect();
 	if (!check(&settings))
 		return OPTIONS_WRONG;
 	usage_hide_proxies();
 	wire_init_log();
-	if (!endpoints_find(&settings.bridge.endpoints, &settings.listen, "127.0.0.1:1080"))
+	if (!privileges_find(settings.user_name, &settings.privileges) ||
+		!endpoints_find(&settings.bridge.endpoints, &settings.listen, "127.0.0.1:1080"))
 		return EXIT_FAILURE;
 	if (!check_exposure(&settings, settings.bridge.socks_auth != NULL))
 		return OPTIONS_WRONG;

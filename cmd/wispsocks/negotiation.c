@@ -1,5 +1,9 @@
 #include "negotiation.h"
 
+#include <stdlib.h>
+
+#include <openssl/crypto.h>
+
 #include "accounts.h"
 #include "client.h"
 #include "log.h"
@@ -8,6 +12,14 @@ static const char not_socks5[] =
 	"a program does not speak SOCKS5 (its first byte is 0x%02x); set it to SOCKS5, not HTTP or SOCKS4";
 
 static const char not_rfc1929[] = "a program's user name and password are not as RFC 1929 has them (version 0x%02x)";
+
+void
+negotiation_free(struct negotiation *negotiation)
+{
+	if (negotiation != NULL)
+		OPENSSL_cleanse(negotiation, sizeof *negotiation);
+	free(negotiation);
+}
 
 /* Send a message of the handshake. Returns false when that was the end of the client. */
 static bool

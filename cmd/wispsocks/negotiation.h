@@ -14,6 +14,9 @@ struct negotiation {
 	struct wisp_socks5_request request;
 };
 
+/* Wipe it, for there may be a password in it, and free it. NULL is allowed. */
+void negotiation_free(struct negotiation *negotiation);
+
 /*
  * Go on with the handshake as far as what has arrived allows. In the end, client_request() is called, or the client is
  * refused, or gone.

@@ -19,8 +19,13 @@ def with_two_addresses(folder: Path) -> list[str | Path]:
              if NAME in line.partition("#")[0].split()[1:]}
     if {V6, V4} <= found:
         return []
+    return with_hosts(folder, f"{V4} {NAME}\n{V6} {NAME}\n")
+
+
+def with_hosts(folder: Path, text: str) -> list[str | Path]:
+    """The prefix of a command for which TEXT is what stands in /etc/hosts."""
     hosts = folder / "hosts"
-    hosts.write_text(f"{V4} {NAME}\n{V6} {NAME}\n")
+    hosts.write_text(text)
     return ["/usr/bin/unshare", "-m" if os.getuid() == 0 else "-rm", "sh", "-c",
             'mount --bind "$0" /etc/hosts && exec "$@"', hosts]
 

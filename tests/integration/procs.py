@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import re
 import signal
@@ -69,10 +70,28 @@ def free_port() -> int:
             return tcp.getsockname()[1]
 
 
+@functools.cache
+def is_sanitized(program: str) -> bool:
+    """Whether a program has been built with AddressSanitizer."""
+    return b"__asan_init" in (BUILD / "cmd" / program / program).read_bytes()
+
+
 def clean_environment() -> dict[str, str]:
     """The environment without proxy settings, which would change what the programs do."""
     return {name: value for name, value in os.environ.items()
             if not name.lower().endswith("_proxy")}
+
+
+def is_probed(table: Path, local: int, remote: int) -> bool:
+    """Whether keepalive probes are due on a connection between these ports.
+
+    TABLE is a file as /proc/net/tcp.
+    """
+    keepalive = "02"
+    lines = [line.split() for line in table.read_text().splitlines()[1:]]
+    (timer,) = [line[5] for line in lines
+                if [int(end.rpartition(":")[2], 16) for end in line[1:3]] == [local, remote]]
+    return timer.partition(":")[0] == keepalive
 
 
 class Process:

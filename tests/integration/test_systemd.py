@@ -26,7 +26,7 @@ URL = "ws://127.0.0.1:1/"
 #: Each program, and what it needs besides its options.
 each_program = pytest.mark.parametrize("program, more", [("wispsocks", [URL]), ("wispd", [])],
                                        ids=["wispsocks", "wispd"])
-EXPOSURE_MAX = 2.0
+EXPOSURE_MAX = 1.5
 
 
 @pytest.fixture

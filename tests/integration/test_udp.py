@@ -18,7 +18,7 @@ from conftest import Start
 from datagrams import LARGEST, answers, header_size
 from fakeserver import FakeServer, Peer
 from origin import Origin, payload, reset
-from procs import free_port, in_background, refusing_port, wait_until
+from procs import free_port, in_background, is_probed, refusing_port, wait_until
 from service import Service
 from test_flow import MIB, SMALL_BUFFER
 from wispservers import Wispd, WispJs, WispMux
@@ -193,15 +193,8 @@ def test_connection_that_ends_with_the_request(fake: FakeServer,
 def test_connection_is_probed(bridge: Bridge) -> None:
     """As nothing is to be heard on it, its end would not be noticed when a machine goes away."""
     port = bridge.associate().control.getsockname()[1]
-    keepalive = "02"
-
-    def timer() -> str:
-        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
-        (found,) = [line[5] for line in lines if line[1:3] == [
-            f"0100007F:{bridge.port:04X}", f"0100007F:{port:04X}"]]
-        return found[:2]
-
-    wait_until(lambda: timer() == keepalive, "the kernel probes the connection")
+    wait_until(lambda: is_probed(Path("/proc/net/tcp"), bridge.port, port),
+               "the kernel probes the connection")
 
 
 def test_data_on_the_connection_is_ignored(program: Program) -> None:

@@ -13,8 +13,14 @@ from packets import Link
 from procs import GUARD
 
 
-def connect_socket(where: int | str, context: ssl.SSLContext | None = None) -> socket.socket:
-    """A connection to a port of 127.0.0.1 or a Unix socket's path, with TLS if there is CONTEXT."""
+#: A port of 127.0.0.1, a Unix socket's path, or a connection that stands already.
+Where = int | str | socket.socket
+
+
+def connect_socket(where: Where, context: ssl.SSLContext | None = None) -> socket.socket:
+    """A connection to WHERE, with TLS if there is CONTEXT."""
+    if isinstance(where, socket.socket):
+        return where
     if isinstance(where, str):
         sock = socket.socket(socket.AF_UNIX)
         sock.settimeout(GUARD)
@@ -37,7 +43,7 @@ def recv_head(sock: socket.socket) -> tuple[int, dict[str, str]]:
     return int(status.split()[1]), {name.lower(): value.strip() for name, _, value in pairs}
 
 
-def http_status(where: int | str, path: str = "/", *headers: str) -> int:
+def http_status(where: Where, path: str = "/", *headers: str) -> int:
     """The status that a plain GET with these headers gets."""
     with connect_socket(where) as sock:
         sock.sendall("\r\n".join([f"GET {path} HTTP/1.1", "Host: localhost", *headers, "", ""])
@@ -54,7 +60,7 @@ def upgrade_headers(key: str, protocol: str | None) -> list[str]:
 class WispClient(Link):
     """An upgraded connection to a Wisp server; a context manager."""
 
-    def __init__(self, where: int | str, path: str = "/", version: int = 1,
+    def __init__(self, where: Where, path: str = "/", version: int = 1,
                  context: ssl.SSLContext | None = None) -> None:
         sock = connect_socket(where, context)
         key = base64.b64encode(os.urandom(16)).decode()
@@ -81,7 +87,7 @@ class WispClient(Link):
         self.close()
 
 
-def open_client(where: int | str, path: str = "/", version: int = 1) -> WispClient:
+def open_client(where: Where, path: str = "/", version: int = 1) -> WispClient:
     """A client that has its handshake behind it."""
     client = WispClient(where, path, version)
     client.open(version)

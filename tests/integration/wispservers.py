@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Sequence
 
 from certs import Certificate
 from procs import GUARD, TOOLS, Process, Program, clean_environment, free_port
@@ -92,8 +93,9 @@ class Wispd(Program):
 
     def __init__(self, *options: str | Path, port: int = 0,
                  allow: tuple[str, ...] = ("--allow-loopback", "--allow-private"),
-                 env: dict[str, str] | None = None) -> None:
-        super().__init__("wispd", "--listen", f"127.0.0.1:{port}", *allow, *options, env=env)
+                 prefix: Sequence[str | Path] = (), env: dict[str, str] | None = None) -> None:
+        super().__init__("wispd", "--listen", f"127.0.0.1:{port}", *allow, *options,
+                         prefix=prefix, env=env)
         self.addresses()
 
 
