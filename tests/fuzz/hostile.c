@@ -1,395 +1,216 @@
-/*
- * Fuzz target: a session of either role hears arbitrary bytes, while the application around it, callbacks too, does
- * arbitrary things. The input is a program: a few bytes that set the session up, then operations with their arguments.
- */
+#include "hostile.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include <wisp/session.h>
+/* What a server counts a packet for when it works out how many more it takes. */
+#define PACKET_BYTES 65536
 
-#include "support.h"
-#include "wire.h"
+/* The longest message that it hears. */
+#define BULK_MAX 80000
 
-#define SLOTS 8
+/* ---- what the session hears ---- */
 
-int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
-
-/* A stream of the application. */
-struct slot {
-	struct fuzz *fuzz;
-	struct wisp_stream *stream; /* NULL when there is none */
-	bool datagrams;
-};
-
-struct fuzz {
-	const uint8_t *p; /* what is left of the input */
-	size_t n;
-	bool client;
-	uint64_t now_ms;
-	struct wisp_client_options client_options;
-	struct wisp_server_options server_options;
-	struct wisp_session *session;
-	struct slot slots[SLOTS];
-	struct wire wire;
-	int depth; /* of callbacks that act */
-};
-
-/* What must be so whatever the input is. */
-static void
-must(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
-/* ---- the input ---- */
-
-static unsigned
-take(struct fuzz *fuzz)
-{
-	if (fuzz->n == 0)
-		return 0;
-	fuzz->n--;
-	return *fuzz->p++;
-}
-
-/* Up to n bytes. */
-static const uint8_t *
-take_bytes(struct fuzz *fuzz, size_t *n)
-{
-	const uint8_t *const p = fuzz->p;
-
-	if (*n > fuzz->n)
-		*n = fuzz->n;
-	fuzz->p += *n;
-	fuzz->n -= *n;
-	return p;
-}
-
-/* ---- what the application does ---- */
-
-static const struct wisp_stream_callbacks stream_callbacks;
-
-static struct slot *
-free_slot(struct fuzz *fuzz)
-{
-	for (size_t i = 0; i < SLOTS; i++)
-		if (fuzz->slots[i].stream == NULL)
-			return &fuzz->slots[i];
-	return NULL;
-}
-
-static void
-open_stream(struct fuzz *fuzz)
-{
-	static const char host[WISP_HOST_MAX + 1] = "host.example";
-	struct slot *const slot = free_slot(fuzz);
-	const struct wisp_destination destination = {
-		.type = take(fuzz) % 4 ? WISP_TCP : WISP_UDP,
-		.port = (uint16_t)take(fuzz),
-		.host = host,
-		.host_size = take(fuzz) + take(fuzz) % 2,
-	};
-
-	if (slot == NULL || !fuzz->client)
-		return;
-	slot->datagrams = destination.type == WISP_UDP;
-	slot->stream = wisp_stream_open(fuzz->session, &destination, &stream_callbacks, slot);
-}
-
-/* Something that any callback may do, too. */
-static void
-act(struct fuzz *fuzz, unsigned what)
-{
-	struct slot *const slot = &fuzz->slots[take(fuzz) % SLOTS];
-	struct wisp_stream *const stream = slot->stream;
-
-	if (what % 8 == 0) {
-		open_stream(fuzz);
-		return;
-	}
-	if (what % 8 == 1) {
-		wisp_session_ping(fuzz->session);
-		return;
-	}
-	if (stream == NULL)
-		return;
-	switch (what % 8) {
-	case 2:
-	case 3:
-	case 4:
-		wisp_stream_ready(stream);
-		break;
-	case 5:
-		slot->stream = NULL;
-		wisp_stream_close(stream, (uint8_t)take(fuzz));
-		break;
-	case 6:
-		if (!fuzz->client)
-			wisp_stream_confirm(stream);
-		break;
-	default:
-		wisp_stream_set_backlog(stream, (size_t)take(fuzz) << (take(fuzz) % 20));
-		break;
-	}
-}
-
-static void
-act_in_callback(struct fuzz *fuzz)
-{
-	const unsigned what = take(fuzz);
-
-	if (what < 128 || fuzz->depth > 0)
-		return;
-	fuzz->depth++;
-	act(fuzz, what);
-	fuzz->depth--;
-}
-
-/* ---- callbacks ---- */
-
-static void
-on_ready(void *arg)
-{
-	act_in_callback(arg);
-}
-
-static void
-on_wake(void *arg)
-{
-	const struct fuzz *const fuzz = arg;
-
-	must(fuzz->session != NULL);
-}
-
-static void
-on_open(void *arg, struct wisp_stream *stream, const struct wisp_destination *destination)
-{
-	struct fuzz *const fuzz = arg;
-	struct slot *const slot = free_slot(fuzz);
-
-	must(!fuzz->client);
-	must(destination->host_size >= 1 && destination->host_size <= WISP_HOST_MAX && destination->port != 0);
-	if (slot == NULL || take(fuzz) % 8 == 0) {
-		wisp_stream_close(stream, WISP_REASON_UNREACHABLE);
-		return;
-	}
-	slot->stream = stream;
-	slot->datagrams = destination->type == WISP_UDP;
-	wisp_stream_accept(stream, &stream_callbacks, slot);
-	act_in_callback(fuzz);
-}
-
-static struct slot *
-live_slot(void *arg)
-{
-	struct slot *const slot = arg;
-
-	must(slot != NULL && slot->stream != NULL);
-	return slot;
-}
-
-static void
-on_data(void *arg, uint8_t *p, size_t n, bool last)
-{
-	struct slot *const slot = live_slot(arg);
-
-	must(!slot->datagrams || (last && n <= WISP_DATAGRAM_MAX));
-	if (n > 0)
-		memset(p, 0xd1, n); /* it is ours during the call */
-	act_in_callback(slot->fuzz);
-}
-
-static void
-on_closed(void *arg, uint8_t reason)
-{
-	struct slot *const slot = live_slot(arg);
-	struct wisp_stream *const stream = slot->stream;
-
-	(void)wisp_stream_id(stream);
-	slot->stream = NULL;
-	if (reason % 2)
-		wisp_stream_close(stream, reason);
-	/* A session that is being freed would go on for as long as this opens streams. */
-	if (slot->fuzz->n > 0)
-		act_in_callback(slot->fuzz);
-}
-
+/* Decode what stands at the start of the n bytes at p, as the session will. Returns its size. */
 static size_t
-on_read(void *arg, uint8_t *p, size_t n)
+look_ahead(struct hostile *hostile, const uint8_t *p, size_t n, bool *found)
 {
-	struct slot *const slot = live_slot(arg);
-	const unsigned sizes[] = {0, 0, 1, 100, 1000, 20000, 65530, 100000};
-	size_t size = sizes[take(slot->fuzz) % COUNT(sizes)];
+	static uint8_t data[1]; /* nobody looks at it */
+	uint8_t *const copy = exact_copy(p, n);
+	struct wisp_frame_piece piece;
+	const size_t taken = wisp_frame_decode(&hostile->frames, copy, n, &piece);
 
-	if (size > n)
-		size = n;
-	memset(p, 0xd2, n);
-	if (slot->datagrams && size == 0 && n % 2)
-		size = WISP_EMPTY_DATAGRAM;
-	act_in_callback(slot->fuzz);
-	return size;
-}
-
-static size_t
-on_available(void *arg)
-{
-	struct slot *const slot = live_slot(arg);
-	const size_t size = (size_t)take(slot->fuzz) << 8;
-
-	act_in_callback(slot->fuzz);
-	return size;
-}
-
-static void
-on_granted(void *arg)
-{
-	act_in_callback(live_slot(arg)->fuzz);
-}
-
-static void
-on_motd(void *arg, const uint8_t *p, size_t n)
-{
-	uint8_t *const copy = exact_copy(p, n); /* all of it can be read */
-
-	(void)arg;
+	*found = piece.kind == WISP_FRAME_MESSAGE && piece.opcode == WISP_OPCODE_BINARY &&
+		 wisp_packet_decode(&hostile->packets, piece.data, piece.size, piece.last, &hostile->heard) ==
+			 WISP_PACKET_FOUND;
+	hostile->heard.data = data;
 	free(copy);
+	return taken;
 }
 
-static bool
-check_password(void *arg, const char *user, size_t user_size, const char *password, size_t password_size)
-{
-	(void)arg;
-	return user_size > 0 && user[0] == 'u' && password_size > 0 && password[0] == 'p';
-}
-
-static const struct wisp_public_key *
-find_key(void *arg, const uint8_t hash[WISP_KEY_HASH_SIZE])
-{
-	static const struct wisp_public_key key;
-
-	(void)arg;
-	return hash[0] % 2 ? &key : NULL;
-}
-
-static const struct wisp_session_callbacks callbacks = {
-	.motd = on_motd,
-	.pong = on_ready,
-	.ready = on_ready,
-	.wake = on_wake,
-	.open = on_open,
-};
-
-static const struct wisp_stream_callbacks stream_callbacks = {
-	.data = on_data,
-	.closed = on_closed,
-	.read = on_read,
-	.available = on_available,
-	.granted = on_granted,
-};
-
-/* ---- what the session hears and says ---- */
-
+/* Feed bytes in pieces that have no more than one packet in them, so that the ledger can follow. */
 static void
 feed_session(void *arg, uint8_t *p, size_t n, bool last)
 {
-	struct fuzz *const fuzz = arg;
+	struct hostile *const hostile = arg;
 
 	(void)last;
-	if (wisp_session_error(fuzz->session) != NULL)
-		return;
-	must(wisp_session_feed(fuzz->session, p, n) == (wisp_session_error(fuzz->session) == NULL));
+	while (n > 0 && wisp_session_error(hostile->session) == NULL) {
+		bool found;
+		const size_t size = look_ahead(hostile, p, n, &found);
+		const bool good = wisp_session_feed(hostile->session, p, size);
+
+		must(good == (wisp_session_error(hostile->session) == NULL));
+		if (found && good)
+			ledger_hear(&hostile->ledger, &hostile->heard);
+		must(size > 0 || !good);
+		p += size;
+		n -= size;
+	}
 }
 
-/* The payload as a frame that fits the session's role. */
-static void
-feed_frame(struct fuzz *fuzz, enum wisp_opcode opcode, const uint8_t *payload, size_t n)
+/* Make a frame that fits the session's role, with the payload, which is at the end of a block of that size. */
+static uint8_t *
+make_frame(const struct hostile *hostile, uint8_t *payload, size_t n, enum wisp_opcode opcode)
 {
 	static const uint8_t key[WISP_MASK_SIZE] = {1, 2, 3, 4};
-	uint8_t *const frame = malloc(WISP_FRAME_HEADER_MAX + n);
-	uint8_t *start;
 
-	must(frame != NULL);
-	memcpy(frame + WISP_FRAME_HEADER_MAX, payload, n);
-	start = wisp_frame_encode(frame + WISP_FRAME_HEADER_MAX, n, opcode, fuzz->client ? NULL : key);
-	if (take(fuzz) % 4 == 0)
-		start[0] &= 0x7f;
-	feed_split(take(fuzz), start, (size_t)(frame + WISP_FRAME_HEADER_MAX + n - start), feed_session, fuzz);
-	free(frame);
+	return wisp_frame_encode(payload, n, opcode, hostile->client ? NULL : key);
 }
 
 static void
-feed_packet(struct fuzz *fuzz)
+feed_frame(struct hostile *hostile, enum wisp_opcode opcode, const uint8_t *payload, size_t n)
+{
+	uint8_t frame[WISP_FRAME_HEADER_MAX + 300];
+	uint8_t *start;
+
+	must(n <= sizeof frame - WISP_FRAME_HEADER_MAX);
+	if (n > 0)
+		memcpy(frame + WISP_FRAME_HEADER_MAX, payload, n);
+	start = make_frame(hostile, frame + WISP_FRAME_HEADER_MAX, n, opcode);
+	if (input_byte(&hostile->input) % 4 == 3)
+		start[0] &= 0x7f; /* there is more of it to come */
+	feed_split(input_byte(&hostile->input), start, (size_t)(frame + WISP_FRAME_HEADER_MAX + n - start),
+		feed_session, hostile);
+}
+
+static void
+feed_packet(struct hostile *hostile)
 {
 	uint8_t packet[WISP_PACKET_HEADER_SIZE + 256];
-	const enum wisp_packet_type type = (enum wisp_packet_type)(take(fuzz) % 7);
-	const uint32_t id = take(fuzz) % 10;
-	size_t n = take(fuzz);
-	const uint8_t *const payload = take_bytes(fuzz, &n);
+	const enum wisp_packet_type type = (enum wisp_packet_type)(input_byte(&hostile->input) % 7);
+	const uint32_t id = input_byte(&hostile->input) % 10;
+	size_t n = input_byte(&hostile->input);
+	const uint8_t *const payload = input_bytes(&hostile->input, &n);
 
 	wisp_packet_header(packet, type, id);
 	if (n > 0)
 		memcpy(packet + WISP_PACKET_HEADER_SIZE, payload, n);
-	feed_frame(fuzz, WISP_OPCODE_BINARY, packet, WISP_PACKET_HEADER_SIZE + n);
+	feed_frame(hostile, WISP_OPCODE_BINARY, packet, WISP_PACKET_HEADER_SIZE + n);
+}
+
+/* A long message, with nothing in it worth its bytes in the input, in two pieces. */
+static void
+feed_bulk(struct hostile *hostile)
+{
+	uint8_t *const frame = calloc(1, WISP_FRAME_HEADER_MAX + BULK_MAX);
+	const uint32_t id = input_byte(&hostile->input) % 10;
+	const size_t n = WISP_PACKET_HEADER_SIZE + (size_t)input_byte(&hostile->input) * 300;
+	uint8_t *start, *cut;
+
+	must(frame != NULL && n <= BULK_MAX);
+	wisp_packet_header(frame + WISP_FRAME_HEADER_MAX, WISP_DATA, id);
+	start = make_frame(hostile, frame + WISP_FRAME_HEADER_MAX, n, WISP_OPCODE_BINARY);
+	cut = frame + WISP_FRAME_HEADER_MAX + n / 256 * input_byte(&hostile->input);
+	feed_session(hostile, start, (size_t)(cut - start), false);
+	feed_session(hostile, cut, (size_t)(frame + WISP_FRAME_HEADER_MAX + n - cut), true);
+	free(frame);
 }
 
 static void
-feed_control(struct fuzz *fuzz)
+feed_control(struct hostile *hostile)
 {
 	static const enum wisp_opcode opcodes[] = {
 		WISP_OPCODE_PING, WISP_OPCODE_PONG, WISP_OPCODE_TEXT, WISP_OPCODE_CLOSE, WISP_OPCODE_CONTINUATION};
-	const enum wisp_opcode opcode = opcodes[take(fuzz) % COUNT(opcodes)];
-	uint8_t payload[256];
-	size_t n = take(fuzz);
-	const uint8_t *const p = take_bytes(fuzz, &n);
+	const enum wisp_opcode opcode = opcodes[input_byte(&hostile->input) % COUNT(opcodes)];
+	size_t n = input_byte(&hostile->input);
+	const uint8_t *const payload = input_bytes(&hostile->input, &n);
 
-	if (n > 0)
-		memcpy(payload, p, n);
-	feed_frame(fuzz, opcode, payload, n);
+	feed_frame(hostile, opcode, payload, n);
 }
 
 static void
-feed_raw(struct fuzz *fuzz)
+feed_raw(struct hostile *hostile)
 {
-	const unsigned split = take(fuzz);
-	size_t n = take(fuzz);
-	const uint8_t *const p = take_bytes(fuzz, &n);
+	const unsigned split = input_byte(&hostile->input);
+	size_t n = input_byte(&hostile->input);
+	const uint8_t *const p = input_bytes(&hostile->input, &n);
 
-	feed_split(split, p, n, feed_session, fuzz);
+	feed_split(split, p, n, feed_session, hostile);
 }
 
-/* What a session sends can be read, whatever it has heard. */
+/* ---- what the session says ---- */
+
+/* New credit: no more than there is room for, and only for a stream that stands, if it would say that it does. */
 static void
-pull(struct fuzz *fuzz)
+check_credit(struct hostile *hostile, const struct wisp_packet *packet)
 {
-	static const size_t sizes[] = {0, 1023, 1024, 1100, 5000, 9300, 65540, 70000, 200000};
-	const size_t n = sizes[take(fuzz) % COUNT(sizes)];
+	const struct slot *const slot = application_slot(hostile, packet->stream_id);
+	uint64_t held;
+
+	if (slot == NULL)
+		return; /* a callback has closed it since */
+	held = (slot->least_backlog + PACKET_BYTES - 1) / PACKET_BYTES;
+	must(packet->credit == 0 || packet->credit + held <= hostile->server_options.credit);
+	must(slot->confirmed || !wisp_session_handshake(hostile->session)->confirmation);
+}
+
+static void
+check_sent(void *arg, const struct wisp_packet *packet)
+{
+	struct hostile *const hostile = arg;
+
+	ledger_send(&hostile->ledger, packet);
+	if (packet->type == WISP_CONTINUE && packet->stream_id != WISP_CONNECTION)
+		check_credit(hostile, packet);
+}
+
+/* Streams that were closed in a callback of a pull have been closed after what it sent before. */
+static void
+note_closed(struct hostile *hostile)
+{
+	for (size_t at = 0; at < hostile->closed.n; at += sizeof(uint32_t)) {
+		uint32_t id;
+
+		memcpy(&id, hostile->closed.p + at, sizeof id);
+		ledger_close(&hostile->ledger, id);
+	}
+	buffer_clear(&hostile->closed);
+}
+
+/* What a session sends can be read, whatever it has heard. Returns how much it was. */
+static size_t
+pull_room(struct hostile *hostile, size_t n, size_t goal)
+{
 	uint8_t *const p = malloc(n);
-	const bool pending = wisp_session_pending(fuzz->session);
-	const uint64_t deadline_ms = wisp_session_deadline_ms(fuzz->session);
+	const bool pending = wisp_session_pending(hostile->session);
+	const uint64_t deadline_ms = wisp_session_deadline_ms(hostile->session);
+	const bool steady = wisp_session_version(hostile->session) != 0 && !hostile->has_udp &&
+			    !wisp_handshake_pending(wisp_session_handshake(hostile->session));
 	size_t got;
 
 	must(p != NULL);
-	got = wisp_session_pull(fuzz->session, p, n, n, fuzz->now_ms);
-	must(got <= n);
-	must(got == 0 || n >= WISP_PULL_MIN);
-	must(got == 0 || pending || (deadline_ms != 0 && deadline_ms <= fuzz->now_ms));
-	wire_take(&fuzz->wire, p, got);
-	must(!fuzz->wire.failed);
-	buffer_clear(&fuzz->wire.log);
+	note_closed(hostile);
+	for (size_t i = 0; i < SLOTS; i++)
+		if (hostile->slots[i] != NULL)
+			hostile->slots[i]->least_backlog = hostile->slots[i]->backlog;
+	got = wisp_session_pull(hostile->session, p, n, goal, hostile->now_ms);
+	must(got <= n && (!steady || hostile->has_udp || got <= goal));
+	must(got == 0 || (n >= WISP_PULL_MIN && goal >= WISP_PULL_MIN));
+	must(got == 0 || pending || (deadline_ms != 0 && deadline_ms <= hostile->now_ms));
+	wire_take(&hostile->wire, p, got);
+	must(!hostile->wire.failed);
+	buffer_clear(&hostile->wire.log);
 	free(p);
+	return got;
+}
+
+static void
+pull(struct hostile *hostile)
+{
+	static const size_t sizes[] = {0, 1023, 1024, 1100, 5000, 9300, 65540, 70000, 200000};
+	const unsigned what = input_byte(&hostile->input);
+	const size_t n = sizes[what % COUNT(sizes)];
+
+	pull_room(hostile, n, what >= 128 ? n - n / 3 : n);
 }
 
 /* ---- the program ---- */
 
 static void
-set_up(struct fuzz *fuzz)
+new_session(struct hostile *hostile, unsigned kind, unsigned credit, unsigned streams)
 {
-	const unsigned kind = take(fuzz);
-	const unsigned credit = take(fuzz), streams = take(fuzz);
-
-	fuzz->client = kind % 2;
-	fuzz->client_options = (struct wisp_client_options){
+	hostile->client_options = (struct wisp_client_options){
 		.versions = (enum wisp_versions)(kind / 2 % 3),
 		.udp = kind & 0x10,
 		.confirm = kind & 0x20,
@@ -397,78 +218,113 @@ set_up(struct fuzz *fuzz)
 		.user = kind & 0x08 ? "user" : NULL,
 		.password = "password",
 	};
-	fuzz->server_options = (struct wisp_server_options){
+	hostile->server_options = (struct wisp_server_options){
 		.credit = 1 + credit,
 		.udp = kind & 0x10,
 		.motd = kind & 0x20 ? "hello" : NULL,
-		.check_password = kind & 0x40 ? check_password : NULL,
-		.find_key = kind & 0x80 ? find_key : NULL,
+		.check_password = kind & 0x40 ? application_check_password : NULL,
+		.find_key = kind & 0x80 ? application_find_key : NULL,
 	};
-	for (size_t i = 0; i < SLOTS; i++)
-		fuzz->slots[i].fuzz = fuzz;
-	if (fuzz->client)
-		fuzz->session = wisp_session_new_client(&fuzz->client_options, &callbacks, fuzz);
+	hostile->ledger.client = hostile->client;
+	hostile->ledger.initial_credit = hostile->server_options.credit; /* a client's comes later */
+	if (hostile->client)
+		hostile->session = wisp_session_new_client(&hostile->client_options, &application_callbacks, hostile);
 	else
-		fuzz->session = wisp_session_new_server(
-			&fuzz->server_options, 1 + kind / 2 % 2, 1 + streams % 10, &callbacks, fuzz);
-	must(fuzz->session != NULL);
-	wire_init(&fuzz->wire, fuzz->client);
+		hostile->session = wisp_session_new_server(
+			&hostile->server_options, 1 + kind / 2 % 2, 1 + streams % 10, &application_callbacks, hostile);
+	must(hostile->session != NULL);
+}
+
+static void
+set_up(struct hostile *hostile)
+{
+	const unsigned kind = input_byte(&hostile->input);
+	const unsigned credit = input_byte(&hostile->input), streams = input_byte(&hostile->input);
+
+	new_session(hostile, kind, credit, streams);
+	wisp_frame_decoder_init(&hostile->frames, !hostile->client);
+	wisp_packet_decoder_init(&hostile->packets);
+	wire_init(&hostile->wire, hostile->client);
+	hostile->wire.packet = check_sent;
+	hostile->wire.arg = hostile;
 	/* Most sessions should get past their handshake. */
-	if (fuzz->client && kind & 0x80) {
+	if (hostile->client && kind & 0x80) {
 		uint8_t packet[16];
 
-		feed_frame(fuzz, WISP_OPCODE_BINARY, packet, wisp_packet_continue(packet, WISP_CONNECTION, credit));
+		feed_frame(hostile, WISP_OPCODE_BINARY, packet, wisp_packet_continue(packet, WISP_CONNECTION, credit));
 	}
 }
 
 static void
-step(struct fuzz *fuzz)
+step(struct hostile *hostile)
 {
-	const unsigned operation = take(fuzz);
+	const unsigned operation = input_byte(&hostile->input);
 
 	switch (operation % 16) {
 	case 0:
-		feed_raw(fuzz);
+		feed_raw(hostile);
 		break;
 	case 1:
-		feed_control(fuzz);
+		feed_control(hostile);
 		break;
 	case 2:
 	case 3:
 	case 4:
+		feed_packet(hostile);
+		break;
 	case 5:
-		feed_packet(fuzz);
+		feed_bulk(hostile);
 		break;
 	case 6:
 	case 7:
 	case 8:
-		pull(fuzz);
+		pull(hostile);
 		break;
 	case 9:
-		fuzz->now_ms += take(fuzz);
+		hostile->now_ms += input_byte(&hostile->input);
 		break;
 	case 10:
-		if (operation == 10)
-			wisp_session_shutdown(fuzz->session, WISP_WS_GOING_AWAY);
+		if (operation != 10)
+			break;
+		wisp_session_shutdown(hostile->session, WISP_WS_GOING_AWAY);
+		hostile->shut_down = true;
 		break;
 	default:
-		act(fuzz, take(fuzz));
+		application_act(hostile, input_byte(&hostile->input));
 		break;
 	}
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+/* The application closes all streams. When the other side can be told, nothing is left of them. */
+static void
+close_all(struct hostile *hostile)
 {
-	struct fuzz fuzz = {.p = p, .n = n, .now_ms = 1};
+	for (size_t i = 0; i < SLOTS; i++)
+		if (hostile->slots[i] != NULL)
+			application_close(hostile->slots[i], WISP_REASON_VOLUNTARY);
+	while (pull_room(hostile, WISP_PULL_ROOM, WISP_PULL_ROOM) > 0)
+		;
+	must(!wisp_session_pending(hostile->session));
+	if (!hostile->shut_down && wisp_session_error(hostile->session) == NULL)
+		must(wisp_session_stream_count(hostile->session) == 0);
+}
 
-	set_up(&fuzz);
-	while (fuzz.n > 0)
-		step(&fuzz);
-	wisp_session_free(fuzz.session);
+void
+hostile_run(bool client, const uint8_t *p, size_t n)
+{
+	struct hostile hostile = {.input = {p, n}, .client = client, .now_ms = 1};
+	bool closes;
+
+	set_up(&hostile);
+	closes = input_byte(&hostile.input) % 2;
+	while (hostile.input.n > 0)
+		step(&hostile);
+	if (closes)
+		close_all(&hostile);
+	wisp_session_free(hostile.session);
 	/* Each stream has been told. */
 	for (size_t i = 0; i < SLOTS; i++)
-		must(fuzz.slots[i].stream == NULL);
-	wire_free(&fuzz.wire);
-	return 0;
+		must(hostile.slots[i] == NULL);
+	wire_free(&hostile.wire);
+	buffer_free(&hostile.closed);
 }

@@ -1,16 +1,18 @@
 /*
  * Runs a fuzz target without libFuzzer: over the files that are given as arguments, such as an input that crashed, or
- * over a fixed number of random inputs. With libFuzzer (clang -fsanitize=fuzzer) this file is left out.
+ * over the target's corpus, in the directory of its name below $FUZZ_CORPUS, and a fixed number of random inputs. With
+ * libFuzzer this file is left out.
  */
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "support.h"
+#include "fuzz.h"
 
-#define INPUTS 4000
+#define INPUTS 3000
 #define INPUT_MAX 2000
-
-int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+#define PATH_SIZE 4096
 
 static void
 run(const uint8_t *p, size_t n)
@@ -38,7 +40,7 @@ run_random(void)
 	}
 }
 
-static int
+static bool
 run_file(const char *path)
 {
 	static uint8_t input[1 << 20];
@@ -46,21 +48,49 @@ run_file(const char *path)
 
 	if (file == NULL) {
 		perror(path);
-		return 1;
+		return false;
 	}
 	run(input, fread(input, 1, sizeof input, file));
 	fclose(file);
-	return 0;
+	return true;
+}
+
+/* A corpus that is not there is an error: it would be missed by nobody. */
+static bool
+run_corpus(const char *corpora, const char *target)
+{
+	char path[PATH_SIZE];
+	struct dirent *entry;
+	bool good = true;
+	int directory_size = snprintf(path, sizeof path, "%s/%s", corpora, target);
+	DIR *const directory = opendir(path);
+
+	if (directory == NULL) {
+		perror(path);
+		return false;
+	}
+	while ((entry = readdir(directory)) != NULL) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path + directory_size, sizeof path - (size_t)directory_size, "/%s", entry->d_name);
+		good &= run_file(path);
+	}
+	closedir(directory);
+	return good;
 }
 
 int
 main(int argc, char **argv)
 {
-	int failures = 0;
+	const char *const corpora = getenv("FUZZ_CORPUS");
+	const char *const slash = strrchr(argv[0], '/');
+	bool good = true;
 
+	if (argc < 2 && corpora != NULL)
+		good = run_corpus(corpora, slash != NULL ? slash + 1 : argv[0]);
 	if (argc < 2)
 		run_random();
 	for (int i = 1; i < argc; i++)
-		failures += run_file(argv[i]);
-	return failures > 0;
+		good &= run_file(argv[i]);
+	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

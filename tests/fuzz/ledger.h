@@ -1,0 +1,42 @@
+/*
+ * One end's account of its streams, kept from the packets that it sends and hears: what it may send is checked against
+ * it. Streams whose ids are LEDGER_IDS or more are not followed.
+ */
+#ifndef LEDGER_H
+#define LEDGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <wisp/packet.h>
+
+#define LEDGER_IDS 1024
+
+enum ledger_state {
+	LEDGER_UNUSED,
+	LEDGER_OPENED, /* client: CONNECT has yet to be sent */
+	LEDGER_KNOWN,  /* to both sides */
+	LEDGER_OVER,
+};
+
+struct ledger {
+	bool client;
+	uint32_t initial_credit; /* that a TCP stream starts with */
+	struct {
+		enum ledger_state state;
+		bool udp;
+		uint32_t credit; /* client: TCP */
+	} streams[LEDGER_IDS];
+};
+
+/* Client: the application has opened a stream. Either: it has closed one. */
+void ledger_open(struct ledger *ledger, uint32_t id, bool udp);
+void ledger_close(struct ledger *ledger, uint32_t id);
+
+/* A packet was heard, without an error of the session. */
+void ledger_hear(struct ledger *ledger, const struct wisp_packet *packet);
+
+/* A packet was sent: it must have been allowed. */
+void ledger_send(struct ledger *ledger, const struct wisp_packet *packet);
+
+#endif
