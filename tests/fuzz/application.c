@@ -226,6 +226,10 @@ on_data(void *arg, uint8_t *p, size_t n, bool last)
 	must(!slot->datagrams || (last && n <= WISP_DATAGRAM_MAX));
 	if (n > 0)
 		memset(p, 0xd1, n); /* it is ours during the call */
+	if (!slot->hostile->client) {
+		slot->backlog += n;
+		wisp_stream_set_backlog(slot->stream, slot->backlog);
+	}
 	act_in_callback(slot->hostile);
 }
 

@@ -3,9 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a server counts a packet for when it works out how many more it takes. */
-#define PACKET_BYTES 65536
-
 /* The longest message that it hears. */
 #define BULK_MAX 80000
 
@@ -136,12 +133,10 @@ static void
 check_credit(struct hostile *hostile, const struct wisp_packet *packet)
 {
 	const struct slot *const slot = application_slot(hostile, packet->stream_id);
-	uint64_t held;
 
 	if (slot == NULL)
 		return; /* a callback has closed it since */
-	held = (slot->least_backlog + PACKET_BYTES - 1) / PACKET_BYTES;
-	must(packet->credit == 0 || packet->credit + held <= hostile->server_options.credit);
+	ledger_grant(&hostile->ledger, packet->credit, slot->least_backlog);
 	must(slot->confirmed || !wisp_session_handshake(hostile->session)->confirmation);
 }
 
@@ -188,6 +183,8 @@ pull_room(struct hostile *hostile, size_t n, size_t goal)
 	must(got <= n && (!steady || hostile->has_udp || got <= goal));
 	must(got == 0 || (n >= WISP_PULL_MIN && goal >= WISP_PULL_MIN));
 	must(got == 0 || pending || (deadline_ms != 0 && deadline_ms <= hostile->now_ms));
+	must(wisp_session_deadline_ms(hostile->session) == 0 ||
+		wisp_session_deadline_ms(hostile->session) > hostile->now_ms);
 	wire_take(&hostile->wire, p, got);
 	must(!hostile->wire.failed);
 	buffer_clear(&hostile->wire.log);

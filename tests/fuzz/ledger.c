@@ -81,3 +81,11 @@ ledger_send(struct ledger *ledger, const struct wisp_packet *packet)
 		break;
 	}
 }
+
+void
+ledger_grant(const struct ledger *ledger, uint32_t credit, size_t backlog_bytes)
+{
+	const uint64_t held = (backlog_bytes + LEDGER_PACKET_BYTES - 1) / LEDGER_PACKET_BYTES;
+
+	must(credit == 0 || credit + held <= ledger->initial_credit);
+}

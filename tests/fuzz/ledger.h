@@ -6,11 +6,15 @@
 #define LEDGER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <wisp/packet.h>
 
 #define LEDGER_IDS 1024
+
+/* What a server counts a packet for when it works out how many more it takes. */
+#define LEDGER_PACKET_BYTES 65536
 
 enum ledger_state {
 	LEDGER_UNUSED,
@@ -38,5 +42,8 @@ void ledger_hear(struct ledger *ledger, const struct wisp_packet *packet);
 
 /* A packet was sent: it must have been allowed. */
 void ledger_send(struct ledger *ledger, const struct wisp_packet *packet);
+
+/* Server: new credit was sent for a stream with this backlog: there must be room for it. */
+void ledger_grant(const struct ledger *ledger, uint32_t credit, size_t backlog_bytes);
 
 #endif

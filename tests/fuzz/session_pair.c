@@ -312,9 +312,15 @@ static const struct wisp_session_callbacks server_callbacks = {
 static void
 note_sent(void *arg, const struct wisp_packet *packet)
 {
+	const struct half *half;
 	struct side *const side = arg;
 
 	ledger_send(&side->ledger, packet);
+	if (packet->type != WISP_CONTINUE || packet->stream_id == WISP_CONNECTION)
+		return;
+	half = &side->halves[packet->stream_id];
+	must(half->confirmed || !wisp_session_handshake(side->session)->confirmation);
+	ledger_grant(&side->ledger, packet->credit, half->backlog);
 }
 
 static void
@@ -342,6 +348,7 @@ pull(struct world *world, struct side *side, size_t n, size_t goal)
 	side->woken = false;
 	got = wisp_session_pull(side->session, p, n, goal, world->now_ms);
 	side->woken = wisp_session_pending(side->session);
+	must(wisp_session_deadline_ms(side->session) == 0 || wisp_session_deadline_ms(side->session) > world->now_ms);
 	buffer_put(&side->queue, p, got);
 	wire_take(&side->sends, p, got);
 	must(!side->sends.failed);
