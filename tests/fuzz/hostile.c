@@ -46,7 +46,7 @@ feed_session(void *arg, uint8_t *p, size_t n, bool last)
 	}
 }
 
-/* Make a frame that fits the session's role, with the payload, which is at the end of a block of that size. */
+/* Make a frame that fits the session's role, of a payload with room for the header before it. Returns its start. */
 static uint8_t *
 make_frame(const struct hostile *hostile, uint8_t *payload, size_t n, enum wisp_opcode opcode)
 {

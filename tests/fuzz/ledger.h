@@ -33,7 +33,7 @@ struct ledger {
 	} streams[LEDGER_IDS];
 };
 
-/* Client: the application has opened a stream. Either: it has closed one. */
+/* The application has opened a stream, as a client's does, or closed one. */
 void ledger_open(struct ledger *ledger, uint32_t id, bool udp);
 void ledger_close(struct ledger *ledger, uint32_t id);
 
