@@ -15,11 +15,11 @@
 #define WSS_PORT 443
 
 static bool
-is_address(const char *host)
+is_address(const char *host, int family)
 {
 	struct in6_addr any;
 
-	return inet_pton(AF_INET, host, &any) == 1 || inet_pton(AF_INET6, host, &any) == 1;
+	return inet_pton(family, host, &any) == 1;
 }
 
 static bool
@@ -80,9 +80,9 @@ parse(const char *text, struct url *url, bool final_slash)
 		return "it must name a host, and a port only from 1 to 65535";
 	if (!copy_path(text + authority_size, url, final_slash))
 		return "it is too long";
-	url->host_is_address = is_address(url->host);
-	if (strchr(url->host, ':') != NULL && !url->host_is_address)
+	if (text[0] == '[' && !is_address(url->host, AF_INET6))
 		return "the address in brackets is not IPv6";
+	url->host_is_address = is_address(url->host, AF_INET) || is_address(url->host, AF_INET6);
 	write_texts(url);
 	return NULL;
 }

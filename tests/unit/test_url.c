@@ -190,6 +190,24 @@ origin_is_scheme_host_and_port(void **state)
 	assert_false(same_origin("ws://a/", "ws://ab/"));
 }
 
+/* An address of IPv6 stands in brackets, and nothing else does. */
+static void
+brackets_are_for_addresses(void **state)
+{
+	static const char *const wrong[] = {
+		"ws://[]/", "ws://[[x]/", "ws://[x]/", "ws://[127.0.0.1]/", "ws://[::1/", "ws://::1/", "ws://[::1]x/"};
+	struct url url;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(wrong); i++)
+		if (url_parse(wrong[i], &url) == NULL)
+			fail_msg("%s is taken for %s", wrong[i], url.text);
+	assert_null(url_parse("ws://[::1]:81/", &url));
+	assert_true(url.host_is_address);
+	assert_string_equal(url.host, "::1");
+	assert_string_equal(url.text, "ws://[::1]:81/");
+}
+
 int
 main(void)
 {
@@ -199,6 +217,7 @@ main(void)
 		cmocka_unit_test(nonsense_is_refused),
 		cmocka_unit_test(length_has_a_limit),
 		cmocka_unit_test(origin_is_scheme_host_and_port),
+		cmocka_unit_test(brackets_are_for_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
