@@ -49,7 +49,8 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	if (endpoints_find(&endpoints, &listen, "127.0.0.1:1080")) {
 		must(address_check(text) == NULL && endpoints.count == 1 && complaints == 0);
 		must(endpoints.items[0].address.mode <= 0777);
-		must((endpoints_find_open(&endpoints) == NULL) == address_is_local(&endpoints.items[0].address));
+		must((endpoints_find_open(&endpoints) == NULL) ==
+			address_is_local((const struct sockaddr *)&endpoints.items[0].address.storage));
 		check_writing(&endpoints.items[0].address);
 	} else {
 		must(complaints == 1);

@@ -253,9 +253,9 @@ look_up(void)
 /* ---- listeners ---- */
 
 static void
-on_accept(evutil_socket_t fd, void *arg)
+on_accept(evutil_socket_t fd, const struct sockaddr *from, void *arg)
 {
-	(void)arg;
+	(void)from, (void)arg;
 	close(fd);
 }
 
