@@ -74,6 +74,7 @@ struct tunnel {
 	uint64_t next_attempt_ms; /* WAITING */
 	uint64_t up_ms;
 	uint64_t heard_ms; /* when something last arrived */
+	bool unanswered;   /* a ping has been sent since */
 	uint64_t sent_bytes;
 
 	struct credentials credentials;
@@ -195,6 +196,13 @@ wants_to_read(const struct tunnel *tunnel)
 	return tunnel->connection.readable && !(tunnel->paused && tunnel->state == TUNNEL_UP);
 }
 
+static void
+note_sign_of_life(struct tunnel *tunnel)
+{
+	tunnel->heard_ms = clock_now_ms();
+	tunnel->unanswered = false;
+}
+
 /* Read what there is, a turn's worth at the most. */
 static void
 receive(struct tunnel *tunnel)
@@ -203,7 +211,7 @@ receive(struct tunnel *tunnel)
 
 	for (int reads = 0; reads < READS_PER_TURN && wants_to_read(tunnel); reads++) {
 		if (connection_read(&tunnel->connection))
-			tunnel->heard_ms = clock_now_ms();
+			note_sign_of_life(tunnel);
 		if (tunnel->failure.kind != FAILURE_NONE)
 			return;
 		if (clock_now_ms() - began_ms >= TURN_MS)
@@ -292,7 +300,7 @@ start_session(struct tunnel *tunnel)
 	}
 	wire_init(&tunnel->wire);
 	tunnel->state = TUNNEL_GREETING;
-	tunnel->heard_ms = clock_now_ms();
+	note_sign_of_life(tunnel);
 }
 
 /* Go on with the attempt. */
@@ -394,6 +402,13 @@ set_ping_timer(struct tunnel *tunnel, uint64_t silent_ms)
 		evtimer_add(&tunnel->ping_timer, &tv);
 }
 
+/* Whether a silence is the server's: not while we do not listen, and not when we stood still ourselves. */
+static bool
+is_to_be_heard(const struct tunnel *tunnel)
+{
+	return !tunnel->paused && tunnel->unanswered && !tunnel->connection.readable;
+}
+
 static void
 on_ping_timer(evutil_socket_t fd, short what, void *arg)
 {
@@ -402,13 +417,14 @@ on_ping_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	/* The clock is coarse: rather a tick's worth too early than another round. */
-	if (!tunnel->paused && silent_ms + TICK_MS / 10 >= 2 * tunnel->options->ping_interval_ms) {
+	if (silent_ms + TICK_MS / 10 >= 2 * tunnel->options->ping_interval_ms && is_to_be_heard(tunnel)) {
 		failure_set(&tunnel->failure, FAILURE_PASSING, "nothing was heard from the server for %.3g s",
 			(double)silent_ms / 1000);
 		on_failure(tunnel);
 		return;
 	}
 	tunnel->pinged_us = clock_now_us();
+	tunnel->unanswered = true;
 	wisp_session_ping(tunnel->session);
 	set_ping_timer(tunnel, silent_ms);
 }
@@ -607,7 +623,7 @@ tunnel_resume(struct tunnel *tunnel)
 	if (!tunnel->paused)
 		return;
 	tunnel->paused = false;
-	tunnel->heard_ms = clock_now_ms(); /* it was we who did not listen */
+	note_sign_of_life(tunnel); /* it was we who did not listen */
 	if (tunnel->session != NULL)
 		event_active(&tunnel->run_event, EV_TIMEOUT, 0);
 }

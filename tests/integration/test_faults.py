@@ -99,6 +99,21 @@ def test_dead_tunnel(start: Start, origin: Origin, wispsocks: Callable[..., Brid
     check_works(bridge, origin)
 
 
+def test_bridge_stopped_and_continued(start: Start, origin: Origin,
+                                      wispsocks: Callable[..., Bridge]) -> None:
+    """Its own silence says nothing about the server."""
+    server = start(Wispd())
+    bridge = wispsocks(f"ws://127.0.0.1:{server.port}/", "--ping-interval", "0.5")
+    program = bridge.dial("127.0.0.1", origin.echo.port, b"data")
+    assert socks.recv_exactly(program, 4) == b"data"
+    bridge.signal(signal.SIGSTOP)
+    program.sendall(b"more")
+    rest(2)  # longer than the silence that ends a tunnel
+    bridge.signal(signal.SIGCONT)
+    assert socks.recv_exactly(program, 4) == b"more"
+    assert not bridge.find_log("disconnected")
+
+
 def test_refused_port_is_tried_again(start: Start, origin: Origin,
                                      wispsocks: Callable[..., Bridge]) -> None:
     """A bridge may be started before its server."""

@@ -219,14 +219,14 @@ def test_stalled_reader_beyond_the_budget(fake: FakeServer,
 def test_paused_tunnel_is_not_dead(fake: FakeServer,
                                    wispsocks: Callable[..., Bridge]) -> None:
     """While the bridge itself does not read, silence says nothing about the server."""
-    interval = 0.2
+    interval = 0.5
+    data = payload(80 * MIB)  # which takes longer than the silence that ends a tunnel
     bridge = wispsocks(fake.url, "--buffer-limit", "1M", "--ping-interval", str(interval))
     server = fake.accept_open()
     program, stream = dial(bridge, server, rcvbuf=SMALL_BUFFER)
-    data = payload(80 * MIB)
     in_background(server.answer_pings)
     sender = in_background(lambda: send_payload(server, stream, data))
-    rest(6 * interval)
+    rest(4 * interval)
     assert sender.is_alive(), "the bridge should have stopped reading"
     assert not bridge.find_log("disconnected")
     assert socks.recv_exactly(program, len(data)) == data
