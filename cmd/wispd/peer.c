@@ -207,7 +207,11 @@ upgrade(struct peer *peer, uint8_t *p, size_t n)
 	if (size == 0)
 		return;
 	response_size = wisp_upgrade_respond(&request, response);
-	if (!write_text(peer, response, response_size) || request.status != 101) {
+	if (!write_text(peer, response, response_size)) {
+		begin_closing(peer);
+		return;
+	}
+	if (request.status != 101) {
 		log_info("%s: refused with HTTP %d", peer->name, request.status);
 		begin_closing(peer);
 		return;
