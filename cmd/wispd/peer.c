@@ -266,6 +266,9 @@ peer_on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void 
 		feed_gathered(peer);
 		peer->wsi = NULL;
 		peer->state = PEER_GONE;
+		/* libwebsockets has limits of its own. The next client may get the same descriptor. */
+		event_del(&peer->event);
+		event_active(&peer->run_event, EV_TIMEOUT, 0);
 	} else if (peer->state == PEER_UPGRADING) {
 		upgrade(peer, in, len);
 	} else {
