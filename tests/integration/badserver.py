@@ -1,0 +1,50 @@
+"""Servers that are bad to their first client and good to all later ones."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import packets
+from hostileservers import Misdeed, binary, upgrade
+from origin import Service
+from packets import Link
+
+
+class BadAtFirst(Service):
+    """Does MISDEED to its first client. To the others it is a v1 server that answers pings."""
+
+    def __init__(self, misdeed: Misdeed) -> None:
+        self._misdeed = misdeed
+        self._first = threading.Lock()
+        super().__init__(self._converse)
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/"
+
+    def _converse(self, conn: socket.socket) -> None:
+        if self._first.acquire(blocking=False):
+            self._misdeed(conn)
+            return
+        upgrade(conn)
+        conn.sendall(binary(packets.credit(0, 128)))
+        Link(conn, masks=False).answer_pings()
+
+
+def drip(raw: bytes, first: bytes = b"") -> Misdeed:
+    """FIRST at once, then RAW in single bytes, a long time apart, as long as they last."""
+
+    def send(conn: socket.socket) -> None:
+        conn.sendall(first)
+        conn.settimeout(0.2)
+        for byte in raw:
+            conn.sendall(bytes([byte]))
+            try:
+                while conn.recv(1 << 16):
+                    pass
+                return
+            except socket.timeout:
+                pass
+
+    return send
