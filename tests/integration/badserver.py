@@ -1,11 +1,15 @@
-"""Servers that are bad to their first client and good to all later ones."""
+"""Servers that are bad for once, and a wispsocks that does not wait before it tries again."""
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
+from pathlib import Path
 
 import packets
+from bridge import Bridge
+from certs import Authority
 from hostileservers import Misdeed, binary, upgrade
 from origin import Service
 from packets import Link
@@ -48,3 +52,25 @@ def drip(raw: bytes, first: bytes = b"") -> Misdeed:
                 pass
 
     return send
+
+
+class Retrying(Bridge):
+    """wispsocks whose next attempt comes when the test says so.
+
+    By itself it would wait after each failure, longer each time. A HUP ends that, when --cacert
+    has changed.
+    """
+
+    def __init__(self, url: str, folder: Path, authority: Authority, *options: str) -> None:
+        self._cacert = folder / "ca.pem"
+        self._cacert.write_bytes(authority.cacert.read_bytes())
+        super().__init__(url, "--cacert", self._cacert, *options)
+
+    def retry(self) -> int:
+        """Have it try again, after it has said that it failed; where the log goes on."""
+        since = self.mark()
+        with self._cacert.open("a") as file:
+            file.write("\n")
+        self.signal(signal.SIGHUP)
+        self.wait_log("^reading", since)
+        return since

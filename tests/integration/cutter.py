@@ -38,6 +38,7 @@ class Carried:
         self.client = client
         self.server = server
         self.answered = bytearray()
+        self._swallows = False
 
     def carry(self, limit: int | None = None, until: Callable[[], object] = lambda: False) -> bool:
         """Carry up to LIMIT bytes of the server's; whether they came before an end, and UNTIL."""
@@ -51,6 +52,8 @@ class Carried:
                     return False
                 if not data:
                     return False
+                if self._swallows:
+                    continue
                 if sock is self.client:
                     self.server.sendall(data)
                     continue
@@ -59,6 +62,10 @@ class Carried:
                 self.answered += data
                 self.client.sendall(data)
         return True
+
+    def swallow(self) -> None:
+        """Take everything from now on, and pass nothing on."""
+        self._swallows = True
 
     def lose(self) -> None:
         """End the client's part of a connection that is carried in the background."""

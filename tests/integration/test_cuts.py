@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import signal
 import socket
 import ssl
 from pathlib import Path
@@ -19,10 +18,10 @@ import pytest
 import frames
 import packets
 import socks
-from bridge import Bridge
+from badserver import Retrying
 from certs import Authority, Certificate
 from conftest import Start
-from cutter import LEAVES, Carried, Cutter, Leave
+from cutter import LEAVES, Cutter
 from origin import Origin
 from vitals import Vitals
 from wispclient import WispClient, connect_socket, upgrade_headers
@@ -37,42 +36,6 @@ def each_cut(said: bytes) -> Iterator[tuple[int, str]]:
 # The server's part
 
 
-class Retrying:
-    """wispsocks behind a relay. Its next attempt comes when the test says so.
-
-    By itself it would wait after each failure, longer each time. A HUP ends that, when --cacert
-    has changed.
-    """
-
-    def __init__(self, start: Start, folder: Path, authority: Authority, server: Wispd) -> None:
-        self._cacert = folder / "ca.pem"
-        self._cacert.write_bytes(authority.cacert.read_bytes())
-        self.cutter = start(Cutter(server.port))
-        scheme = "wss" if isinstance(server, TlsWispd) else "ws"
-        self.bridge = start(Bridge(f"{scheme}://127.0.0.1:{self.cutter.port}/",
-                                   "--cacert", self._cacert))
-        self._since = 0
-
-    def retry(self) -> None:
-        self._since = self.bridge.mark()
-        with self._cacert.open("a") as file:
-            file.write("\n")
-        self.bridge.signal(signal.SIGHUP)
-        self.bridge.wait_log("^reading", self._since)
-
-    def connect(self) -> Carried:
-        """Have it connect; the connection, which stays."""
-        carried = self.cutter.carry()
-        self.bridge.wait_connected(self._since)
-        return carried
-
-    def cut(self, limit: int, leave: Leave) -> str:
-        """Have it try, and end that after LIMIT bytes of the server's; what it says of it."""
-        self.retry()
-        self.cutter.cut(limit, leave, lambda: self.bridge.find_log("^connected", self._since))
-        return self.bridge.wait_lost(self._since)
-
-
 BROKEN_OFF = (r"the server closed the connection"
               r"|before there was an answer \((it was broken off|the TLS handshake failed)\); check")
 
@@ -85,17 +48,22 @@ def test_server_that_is_cut_off(start: Start, tmp_path: Path, authority: Authori
                                 certificate: Certificate, origin: Origin) -> None:
     """wispsocks says so, and its next connection works. wispd, at the other end, forgets it."""
     server = start(TlsWispd(certificate) if tls else Wispd())
-    retrying = Retrying(start, tmp_path, authority, server)
-    bridge = retrying.bridge
-    carried = retrying.connect()
+    cutter = start(Cutter(server.port))
+    url = f"{'wss' if tls else 'ws'}://127.0.0.1:{cutter.port}/"
+    bridge = start(Retrying(url, tmp_path, authority))
+    carried = cutter.carry()
+    bridge.wait_connected()
     vitals = [Vitals(bridge), Vitals(server)]
     carried.lose()
     bridge.wait_lost()
     for limit, kind in each_cut(carried.answered):
-        reason = retrying.cut(limit, LEAVES[kind])
+        since = bridge.retry()
+        cutter.cut(limit, LEAVES[kind], lambda: bridge.find_log("^connected", since))
+        reason = bridge.wait_lost(since)
         assert re.search(ENDED[kind], reason), (limit, kind, reason)
-    retrying.retry()
-    retrying.connect()
+    since = bridge.retry()
+    cutter.carry()
+    bridge.wait_connected(since)
     for each in vitals:
         each.check()
     program = bridge.dial("127.0.0.1", origin.echo.port, b"echo")
