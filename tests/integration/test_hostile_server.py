@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from functools import partial
 from pathlib import Path
 from typing import Callable
@@ -24,7 +23,7 @@ from floods import FLOODS
 from hostileservers import HTTP_MISDEEDS, MISDEEDS, Misdeed
 from origin import Origin, payload, reset
 from procs import in_background, wait_until
-from vitals import MIB, Vitals, gauges
+from vitals import MIB, Vitals, ends_at_once, gauges
 from wispservers import Wispd
 
 HOST, PORT = "example.test", 80
@@ -214,12 +213,6 @@ def test_credit_that_never_comes(fake: FakeServer, wispsocks: Callable[..., Brid
 
 
 # Servers that do not read, or are not there any more
-
-
-def ends_at_once(bridge: Bridge) -> None:
-    asked = time.monotonic()
-    assert bridge.terminate() == 0
-    assert time.monotonic() - asked < 5, "something was waited for"
 
 
 def test_server_that_does_not_read(start: Start, wispsocks: Callable[..., Bridge]) -> None:

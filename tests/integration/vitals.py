@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 from procs import Program, rest, wait_until
@@ -39,6 +40,13 @@ def gauges(bridge: Program) -> tuple[int, int]:
     bridge.signal(signal.SIGUSR1)
     line = bridge.wait_log(r"^counters: (\d+) programs; .*?(\d+) open", since)
     return int(line.group(1)), int(line.group(2))
+
+
+def ends_at_once(program: Program) -> None:
+    """TERM ends it, whatever still waits to be sent."""
+    asked = time.monotonic()
+    assert program.terminate() == 0
+    assert time.monotonic() - asked < 5, "something was waited for"
 
 
 class Vitals:
