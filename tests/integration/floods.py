@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Callable, Iterator
+from typing import Callable
 
 import frames
 import packets
 
+UNKNOWN = 0x7fffffff  #: the id of no stream
 FRAMES = 100_000
 #: How many frames go in one write; after each, others have to be served.
 CHUNK = 10_000
@@ -28,21 +28,19 @@ def repeated(make: Callable[[int], packets.Packet]) -> Flood:
     return lambda stream, masked: message(make(stream), masked) * CHUNK
 
 
-def fragments(size: int, between: bytes = b"") -> Flood:
-    """A packet for a stream that is not there, in pieces of SIZE bytes."""
+def fragments(size: int, pings: bool = False) -> Flood:
+    """A packet for a stream that is not there, in pieces of SIZE bytes, with or without PINGS."""
 
     def make(_: int, masked: bool) -> bytes:
         first = frames.encode(frames.BINARY, packets.data(UNKNOWN, b"").encode(), fin=False,
                               masked=masked)
         more = frames.encode(frames.CONTINUATION, bytes(size), fin=False, masked=masked)
-        ping = frames.encode(frames.PING, masked=masked) if between else b""
+        ping = frames.encode(frames.PING, masked=masked) if pings else b""
         last = frames.encode(frames.CONTINUATION, masked=masked)
         return first + (more + ping) * CHUNK + last
 
     return make
 
-
-UNKNOWN = 0x7fffffff
 
 FLOODS: dict[str, Flood] = {
     "pings": control(frames.PING, 125),
@@ -56,5 +54,5 @@ FLOODS: dict[str, Flood] = {
     "closes of no stream": repeated(lambda _: packets.close(UNKNOWN, packets.VOLUNTARY)),
     "fragments of a byte": fragments(1),
     "empty fragments": fragments(0),
-    "pings between fragments": fragments(1, between=True),
+    "pings between fragments": fragments(1, pings=True),
 }

@@ -36,8 +36,8 @@ def each_cut(said: bytes) -> Iterator[tuple[int, str]]:
 # The server's part
 
 
-BROKEN_OFF = (r"the server closed the connection"
-              r"|before there was an answer \((it was broken off|the TLS handshake failed)\); check")
+BROKEN_OFF = (r"the server closed the connection|before there was an answer"
+              r" \((it was broken off|the TLS handshake failed)\); check")
 
 #: What wispsocks says of a connection that has ended.
 ENDED = {"FIN": BROKEN_OFF, "RST": rf"Connection reset by peer|{BROKEN_OFF}"}

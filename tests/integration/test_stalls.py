@@ -54,7 +54,7 @@ class Stall(NamedTuple):
 
 
 #: The head of a record, and the first bytes of a ServerHello.
-HALF_HELLO = bytes.fromhex("16030300 7a020000 760303".replace(" ", ""))
+HALF_HELLO = bytes.fromhex("16030300 7a020000 760303")
 HALF_ANSWER = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: webs"
 
 SERVER_STALLS = {
@@ -108,7 +108,8 @@ def test_server_that_stalls(stalled: dict[str, Stalled], name: str) -> None:
 
 def client_hello() -> bytes:
     outgoing = ssl.MemoryBIO()
-    tls = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
+    tls = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing,
+                                                server_hostname="localhost")
     with pytest.raises(ssl.SSLWantReadError):
         tls.do_handshake()
     return outgoing.read()
