@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import resource
 import socket
+from pathlib import Path
 from typing import Callable
 
 import pytest
@@ -183,6 +184,25 @@ def test_program_that_closes_with_a_stream(opened: Opened) -> None:
         stage(opened).close()
     opened.vitals.check()
     assert opened.serves()
+
+
+def test_program_that_closes_a_unix_socket(fake: FakeServer, tmp_path: Path,
+                                           wispsocks: Callable[..., Bridge]) -> None:
+    """Its end is seen at once there, but what it has sent before still counts."""
+    path = str(tmp_path / "socket")
+    bridge = wispsocks(fake.url, "--listen", f"unix:{path}")
+    server = fake.accept_open(credit=0)
+    bridge.wait_connected()
+    bridge.addresses(2)
+    program = socks.dial(path, HOST, PORT)
+    stream = server.recv_connect().stream
+    program.sendall(b"first")
+    server.barrier()
+    program.sendall(b", last")
+    program.close()
+    assert server.barrier() == []
+    server.send(packets.credit(stream, 10))
+    assert server.recv_data(stream, 11) == b"first, last"
 
 
 # While the tunnel is down
