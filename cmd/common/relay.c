@@ -184,11 +184,13 @@ relay_backlog(const struct relay *relay)
 void
 relay_check(struct relay *relay)
 {
+	/* Of a Unix socket that was closed at the other end, what has been sent before can still be read. */
+	const short broken = relay->state == RELAY_OPEN ? POLLERR : POLLERR | POLLHUP;
 	struct pollfd pfd = {.fd = relay->fd};
 	int error = 0;
 	socklen_t size = sizeof error;
 
-	if (poll(&pfd, 1, 0) <= 0 || !(pfd.revents & (POLLERR | POLLHUP)))
+	if (poll(&pfd, 1, 0) <= 0 || !(pfd.revents & broken))
 		return;
 	getsockopt(relay->fd, SOL_SOCKET, SO_ERROR, &error, &size);
 	fail(relay, error != 0 ? error : ECONNRESET);

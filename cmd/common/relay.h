@@ -62,7 +62,10 @@ bool relay_flush(struct relay *relay);
 /* How many bytes wait. */
 size_t relay_backlog(const struct relay *relay);
 
-/* Look whether the socket has failed or hung up although nothing is read from it. Sets `state`. */
+/*
+ * Look whether the socket has failed or, after the end of its data, hung up, although nothing is read from it. Sets
+ * `state`.
+ */
 void relay_check(struct relay *relay);
 
 #endif

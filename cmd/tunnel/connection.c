@@ -66,6 +66,20 @@ take_answer(struct connection *connection, struct lws *wsi)
 	return 0;
 }
 
+/* What libwebsockets says of a connection that failed: often no more than the name of the function that found it. */
+static const char *
+explain(const char *text)
+{
+	static const char *const broken[] = {"SYSCALL", "read failed", "losed before"};
+
+	if (strstr(text, "SSL err") != NULL)
+		return "the TLS handshake failed";
+	for (size_t i = 0; i < sizeof broken / sizeof *broken; i++)
+		if (strstr(text, broken[i]) != NULL)
+			return "it was broken off";
+	return text;
+}
+
 /* The connection failed before there was an answer to the upgrade. `text` is how libwebsockets puts it. */
 static void
 judge_connection_error(struct connection *connection, const char *text)
@@ -90,11 +104,10 @@ judge_connection_error(struct connection *connection, const char *text)
 		failure_set(connection->failure, FAILURE_PASSING, "the server ended TLS (%s)%s", alert,
 			tls->options->cert == NULL ? "; it may want a client certificate (--cert)" : "");
 	else
-		/* libwebsockets would say little more than the number of the function that failed. */
 		failure_set(connection->failure, FAILURE_PASSING,
 			"the connection failed before there was an answer (%s); check the port, and whether it is ws "
 			"or wss",
-			strstr(text, "SSL err") != NULL ? "the TLS handshake failed" : text);
+			explain(text));
 }
 
 /*

@@ -82,6 +82,7 @@ struct tunnel {
 	struct wisp_client_options wisp; /* of the session */
 	struct wisp_session *session;
 	struct wire wire;
+	bool blocked; /* the server takes nothing for now */
 	bool paused;
 	uint64_t connections;
 	uint64_t pinged_us; /* when the last ping was sent */
@@ -248,23 +249,19 @@ set_held_timer(struct tunnel *tunnel)
 static void
 send_pending(struct tunnel *tunnel)
 {
+	enum wire_result result;
 	struct lws *wsi;
 
 	connection_flush(&tunnel->connection); /* what did not fit the last time goes first */
 	wsi = tunnel->connection.wsi;
 	if (wsi == NULL)
 		return;
-	switch (wire_send(&tunnel->wire, tunnel->session, wsi, LWS_WRITE_HTTP, &tunnel->sent_bytes)) {
-	case WIRE_DONE:
-	case WIRE_BLOCKED:
-		break;
-	case WIRE_MORE:
+	result = wire_send(&tunnel->wire, tunnel->session, wsi, LWS_WRITE_HTTP, &tunnel->sent_bytes);
+	tunnel->blocked = result == WIRE_BLOCKED;
+	if (result == WIRE_MORE)
 		turn_again(&tunnel->run_event);
-		break;
-	case WIRE_BROKEN:
+	else if (result == WIRE_BROKEN)
 		failure_set(&tunnel->failure, FAILURE_PASSING, "the connection broke");
-		break;
-	}
 	set_held_timer(tunnel);
 }
 
@@ -299,6 +296,7 @@ start_session(struct tunnel *tunnel)
 		return;
 	}
 	wire_init(&tunnel->wire);
+	tunnel->blocked = false;
 	tunnel->state = TUNNEL_GREETING;
 	note_sign_of_life(tunnel);
 }
@@ -632,6 +630,12 @@ struct wisp_session *
 tunnel_session(struct tunnel *tunnel)
 {
 	return tunnel->state == TUNNEL_UP && tunnel->failure.kind == FAILURE_NONE ? tunnel->session : NULL;
+}
+
+bool
+tunnel_is_blocked(const struct tunnel *tunnel)
+{
+	return tunnel->blocked;
 }
 
 uint64_t

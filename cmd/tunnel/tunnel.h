@@ -51,6 +51,9 @@ void tunnel_free(struct tunnel *tunnel);
 /* The session in which streams can be opened; NULL while there is none. */
 struct wisp_session *tunnel_session(struct tunnel *tunnel);
 
+/* Whether the server takes nothing for now: what streams have to send stays where it is. */
+bool tunnel_is_blocked(const struct tunnel *tunnel);
+
 /* Somebody waits so long for the tunnel: try again soon, and again, instead of at the end of a long pause. */
 void tunnel_hurry(struct tunnel *tunnel, uint64_t patience_ms);
 

@@ -215,7 +215,11 @@ upgrade(struct peer *peer, uint8_t *p, size_t n)
 	if (peer->excess)
 		request.status = 429;
 	response_size = wisp_upgrade_respond(&request, response);
-	if (!write_text(peer, response, response_size) || request.status != 101) {
+	if (!write_text(peer, response, response_size)) {
+		begin_closing(peer);
+		return;
+	}
+	if (request.status != 101) {
 		log_info("%s: refused with HTTP %d", peer->name, request.status);
 		begin_closing(peer);
 		return;
@@ -271,6 +275,9 @@ peer_on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void 
 		feed_gathered(peer);
 		peer->wsi = NULL;
 		peer->state = PEER_GONE;
+		/* libwebsockets has limits of its own. The next client may get the same descriptor. */
+		event_del(&peer->event);
+		event_active(&peer->run_event, EV_TIMEOUT, 0);
 	} else if (peer->state == PEER_UPGRADING) {
 		upgrade(peer, in, len);
 	} else {

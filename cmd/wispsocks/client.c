@@ -452,7 +452,7 @@ serve_stream(struct client *client, short what)
 	const bool is_read =
 		client->relay.state == RELAY_OPEN && (!(what & EV_READ) || wisp_stream_ready(client->stream));
 
-	if (!is_read && !check_socket(client))
+	if ((!is_read || tunnel_is_blocked(client->bridge->tunnel)) && !check_socket(client))
 		return;
 	if (what & EV_WRITE)
 		flush(client);
