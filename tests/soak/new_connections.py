@@ -160,7 +160,8 @@ def measure(options: Options) -> Iterator[Result]:
         yield Result(PART, "new connections", count, "", shown=f"with {load.received / 1e9:.2f} GB each way; "
                      f"{load.peak} open at a time at the most")
         yield Result(PART, "rate", count / seconds, "1/s", shown=f"for {seconds:.0f} s; to be {RATE}")
+        longest = max(load.seconds, default=0) * 1000
         yield Result(PART, "median time of one", percentiles[49] * 1000, "ms",
-                     shown=f"99th percentile {percentiles[98] * 1000:.1f} ms, the longest {max(load.seconds, default=0) * 1000:.0f} ms")
+                     shown=f"99th percentile {percentiles[98] * 1000:.1f} ms, the longest {longest:.0f} ms")
         yield load.faults.result(PART, "connections that failed", f"{count}")
         yield from pair.compare(PART, before, GROWTH)

@@ -69,20 +69,20 @@ class Pair:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", 0))
         self._port = holder.getsockname()[1]
+        self._servers = self._stack.enter_context(ExitStack())  # the one that runs, if it does
         self.server = self._start_server()
-        self._stack.callback(lambda: self.server.__exit__(None, None, None))
         self.bridge = self._stack.enter_context(
             Bridge(self.server.url, "--cacert", authority.cacert, "--max-clients", "20000"))
         self.bridge.wait_connected()
 
     def _start_server(self) -> TlsWispd:
-        return TlsWispd(self._certificate, port=self._port)
+        return self._servers.enter_context(TlsWispd(self._certificate, port=self._port))
 
     def stop_server(self, number: signal.Signals) -> None:
         """By KILL, or by TERM, after which it has to end well."""
         if number == signal.SIGKILL:
             self.server.kill()
-        self.server.__exit__(None, None, None)
+        self._servers.close()
 
     def start_server(self, since: int) -> None:
         """On the same port; waits until the bridge, whose log is read from SINCE on, has found it."""
@@ -100,6 +100,7 @@ class Pair:
     def _settle(self, before: list[Rest] | None) -> Counters:
         """Wait until nothing goes on, and as many descriptors are open as BEFORE; or give up after a while."""
         deadline = time.monotonic() + GUARD
+        last: list[int] = []
         while True:
             now = counters(self.bridge)
             descriptors = [process.descriptors() for process in self.processes()]
@@ -122,7 +123,8 @@ class Pair:
             idle = (process.cpu_seconds() - cpu_before) / IDLE_SECONDS
             yield Result(part, f"{process.name}, CPU when idle", 100 * idle, "%", 100 * IDLE_CPU_SHARE)
             here = Rest.of(process)
-            yield Result(part, f"{process.name}, descriptors left over", abs(here.descriptors - was.descriptors), "", 0,
+            left = abs(here.descriptors - was.descriptors)
+            yield Result(part, f"{process.name}, descriptors left over", left, "", 0,
                          shown=f"{here.descriptors} after {was.descriptors}")
             for what, old, new in ("RSS", was.rss, here.rss), ("heap", was.heap, here.heap):
                 yield Result(part, f"{process.name}, {what} grown by", (new - old) / MIB, "MiB", growth,

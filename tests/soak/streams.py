@@ -130,8 +130,9 @@ def measure(options: Options) -> Iterator[Result]:
         before = pair.rest()
         load = hold(pair, origin, count, options.seconds)
         yield Result(PART, "open streams", count, "", raw={"busy": BUSY_STREAMS})
+        rate = load.received / 1e6 / options.seconds
         yield Result(PART, "bytes each way", load.received / 1e9, "GB",
-                     shown=f"in {BUSY_STREAMS} streams, each byte compared; {load.received / 1e6 / options.seconds:.0f} MB/s")
+                     shown=f"in {BUSY_STREAMS} streams, each byte compared; {rate:.0f} MB/s")
         yield load.faults.result(PART, "streams that failed", f"{count}")
         for process, when_open in zip(pair.processes(), load.when_open):
             yield Result(PART, f"{process.name}, RSS when all are open", when_open.rss / MIB, "MiB",

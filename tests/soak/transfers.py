@@ -1,7 +1,7 @@
 """Part 3: all kinds of transfers while the server is stopped and started again at random.
 
-A transfer that fails may do so only while the server was away. One that says that it succeeded has all of its bytes, and
-none is ever wrong.
+A transfer may fail only while the server is away. One that says that it succeeded has all of its bytes, and none is ever
+wrong.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rig import Result
 from socks import UDP_ASSOCIATE, Association, destination, open_socket, opening, readable
 
 PART = 3
-#: Programs at a time that are as fast as they can, and some that are slow, so that each outage meets transfers under way.
+#: Programs at a time. The slow ones are there so that each outage meets transfers under way.
 FAST, SLOW = 6, 4
 LARGEST = 50_000_000
 #: Bytes. All slow ones together stay below what may wait in the bridge, or nobody else would get on.
@@ -60,7 +60,7 @@ class Outages:
 
     def touched(self, since: float) -> bool:
         """Whether there was one between SINCE and now."""
-        return any(end >= since for _, end in self._times[-100:])
+        return any(end >= since for _, end in self._times)
 
     def __len__(self) -> int:
         return len(self._times)
@@ -82,7 +82,8 @@ class Transfers:
         self.bytes = 0
         fast = [self._download, self._unsized_download, self._upload, self._datagrams]
         slow = [self._slow_download, self._slow_upload]
-        self._threads = [threading.Thread(target=self._work, args=(kinds, random.Random(f"{seed} {number}")), daemon=True)
+        self._threads = [threading.Thread(target=self._work, daemon=True,
+                                          args=(kinds, random.Random(f"{seed} {number}")))
                          for number, kinds in enumerate([fast] * FAST + [slow] * SLOW)]
         for thread in self._threads:
             thread.start()
