@@ -31,7 +31,7 @@ def show_heads() -> None:
 
 def show(result: Result) -> None:
     bound = "" if result.bound is None else f"{'≥' if result.at_least else '≤'} {result.bound:g}"
-    value = f"{result.value:,.0f}" if abs(result.value) >= 1000 else f"{result.value:.3g}"
+    value = f"{result.value:,.0f}" if abs(result.value) >= 100 else f"{result.value:.3g}"
     print(f"{result.figure:2}  {result.name:34} {value:>9} {result.unit:10} {bound:9} {verdict(result):12} "
           f"{result.shown}", flush=True)
 

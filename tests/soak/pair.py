@@ -116,7 +116,7 @@ class Pair:
         now = self._settle(before)
         failed = f"{now.failed} failed ({now.reasons})" if now.failed else "none failed"
         yield Result(part, "left at the end", now.programs + now.open + now.waiting, "", 0, raw=now._asdict(),
-                     shown=f"programs, open streams, waiting bytes; of {now.tcp} TCP and {now.udp} UDP streams {failed}")
+                     shown=f"programs, streams, waiting bytes; of {now.tcp} TCP and {now.udp} UDP streams {failed}")
         cpu = [process.cpu_seconds() for process in self.processes()]
         rest(IDLE_SECONDS)
         for process, was, cpu_before in zip(self.processes(), before, cpu):

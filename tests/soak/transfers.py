@@ -1,7 +1,7 @@
 """Part 3: all kinds of transfers while the server is stopped and started again at random.
 
-A transfer may fail only while the server is away. One that says that it succeeded has all of its bytes, and none is ever
-wrong.
+A transfer may fail only while the server is away. One that says that it succeeded has all of its bytes, and no byte is
+ever wrong.
 """
 
 from __future__ import annotations
