@@ -10,7 +10,8 @@
  * KIND  down    the origin sends `bytes` to each connection
  *       up      each connection sends `bytes`, in writes of `write` bytes
  *       ask     each connection sends `bytes` and gets as many back
- *       echo    each connection sends in writes of `write` bytes and gets all of it back, until it is killed
+ *       echo    each connection sends in writes of `write` bytes and gets all of it back, `bytes` in all and then the
+ *               end; 0 is without end
  *       count   print how many bytes the origin's echoes have carried, both ways together
  * VIA   socks:PORT or direct:PORT (then everything behind PORT leads to the origin)
  * OPTION  to=PORT of the origin; connections=N in all; together=N open at a time; bytes=N; write=N
@@ -54,8 +55,10 @@ struct connection {
 	enum phase phase;
 	uint64_t to_send;    /* bytes */
 	uint64_t to_receive; /* bytes */
-	size_t waiting;      /* an echo's bytes that are still to be sent back */
-	size_t handshake;    /* bytes so far of the SOCKS5 answer or of the head */
+	uint8_t *rest;       /* what an echo could not send back at once: its last `waiting` bytes still have to go */
+	size_t rest_size;
+	size_t waiting;
+	size_t handshake; /* bytes so far of the SOCKS5 answer or of the head */
 	size_t head_sent;
 	bool answers; /* the origin: what it sends, it sends when everything is received */
 	bool echoes;
@@ -113,6 +116,7 @@ end(struct connection *c)
 {
 	event_del(&c->event);
 	close(c->fd);
+	free(c->rest);
 	free(c);
 	if (load.is_origin)
 		return;
@@ -188,7 +192,7 @@ take_head(struct connection *c)
 		break;
 	case 'E':
 		c->echoes = true;
-		c->to_receive = FOREVER;
+		c->to_receive = count > 0 ? count : FOREVER;
 		break;
 	default: { /* count */
 		char text[32];
@@ -227,6 +231,37 @@ receive_handshake(struct connection *c)
 	return true;
 }
 
+/* An echo's bytes; those that do not fit are kept. */
+static void
+send_back(struct connection *c, const uint8_t *data, size_t size)
+{
+	const size_t sent = send_some(c, data, size);
+
+	echoed_bytes += size + sent;
+	if (sent == size)
+		return;
+	c->waiting = c->rest_size = size - sent;
+	if ((c->rest = malloc(c->rest_size)) == NULL)
+		die("malloc");
+	memcpy(c->rest, data + sent, c->rest_size);
+}
+
+/* Those that were kept. */
+static void
+send_waiting(struct connection *c)
+{
+	while (c->waiting > 0) {
+		const size_t sent = send_some(c, c->rest + (c->rest_size - c->waiting), c->waiting);
+
+		if (sent == 0)
+			return;
+		c->waiting -= sent;
+		echoed_bytes += sent;
+	}
+	free(c->rest);
+	c->rest = NULL;
+}
+
 /* Returns whether to go on; `over` when the connection has come to its end. */
 static bool
 receive_data(struct connection *c, bool *over)
@@ -249,27 +284,9 @@ receive_data(struct connection *c, bool *over)
 	}
 	if (c->to_receive != FOREVER)
 		c->to_receive -= (uint64_t)n < c->to_receive ? (uint64_t)n : c->to_receive;
-	if (c->echoes) {
-		const size_t sent = send_some(c, buffer, (size_t)n);
-
-		c->waiting = (size_t)n - sent;
-		echoed_bytes += (uint64_t)n + sent;
-	}
+	if (c->echoes)
+		send_back(c, buffer, (size_t)n);
 	return true;
-}
-
-/* An echo's bytes that did not fit: what they are does not matter. */
-static void
-send_waiting(struct connection *c)
-{
-	while (c->waiting > 0) {
-		const size_t sent = send_some(c, zeros, c->waiting < sizeof zeros ? c->waiting : sizeof zeros);
-
-		if (sent == 0)
-			return;
-		c->waiting -= sent;
-		echoed_bytes += sent;
-	}
 }
 
 static void
@@ -303,7 +320,8 @@ on_event(evutil_socket_t fd, short what, void *arg)
 		if (more)
 			event_active(&c->event, EV_WRITE, 0);
 	}
-	if (over || (c->to_send == 0 && c->to_receive == 0 && (load.is_origin || c->head_sent == HEAD_SIZE)))
+	if (over || (c->to_send == 0 && c->to_receive == 0 && c->waiting == 0 &&
+			    (load.is_origin || c->head_sent == HEAD_SIZE)))
 		end(c);
 }
 

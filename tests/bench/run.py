@@ -6,10 +6,7 @@
 
 import argparse
 import dataclasses
-import json
-import os
 import pathlib
-import platform
 import sys
 import time
 
@@ -20,6 +17,7 @@ import fat_line
 import instructions
 import memory
 import packets
+import report
 import round_trips
 import wispmark
 from rig import ROOT, Result
@@ -48,27 +46,6 @@ class Options:
     record: bool = False  # write anew what figure 12 is compared with
 
 
-def machine() -> str:
-    model = ""
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            model = line.split(":", 1)[1].strip()
-            break
-    return f"{model or platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}"
-
-
-def verdict(result: Result) -> str:
-    if result.bound is None:
-        return ""
-    return "reached" if result.reached else "NOT REACHED"
-
-
-def show(result: Result) -> None:
-    bound = "" if result.bound is None else f"{'≥' if result.at_least else '≤'} {result.bound:g}"
-    print(f"{result.figure:2}  {result.name:34} {result.value:9.3g} {result.unit:10} {bound:9} {verdict(result):12} "
-          f"{result.shown}", flush=True)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("figures", type=int, nargs="*", choices=[[], *FIGURES], metavar="FIGURE",
@@ -81,20 +58,15 @@ def main() -> int:
     args = parser.parse_args()
     options = Options(args.build.resolve(), 1 if args.quick else args.rounds, args.quick, args.record)
 
-    print(f"{machine()}; {time.strftime('%Y-%m-%d')}; medians of {options.rounds} rounds\n")
-    print(f" #  {'figure':34} {'value':>9} {'':10} {'to reach':9}")
+    print(f"{report.machine()}; {time.strftime('%Y-%m-%d')}; medians of {options.rounds} rounds\n")
+    report.show_heads()
     results: list[Result] = []
     # Some figures come from one measurement.
     for measure in dict.fromkeys(FIGURES[n][1] for n in args.figures or FIGURES):
         for result in measure(options):
-            show(result)
+            report.show(result)
             results.append(result)
-    short = [result for result in results if not result.reached]
-    print(f"\n{len(short)} fall short" + "".join(f"\n  {r.figure}  {r.name}" for r in short))
-    if args.json:
-        args.json.write_text(json.dumps(
-            {"machine": machine(), "date": time.strftime("%Y-%m-%d"), "rounds": options.rounds,
-             "results": [dataclasses.asdict(r) | {"reached": r.reached} for r in results]}, indent=1) + "\n")
+    short = report.finish(results, args.json, rounds=options.rounds)
     return 1 if short and not args.quick else 0
 
 

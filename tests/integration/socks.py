@@ -201,9 +201,9 @@ def recv_to_end(sock: socket.socket) -> End:
     return End(bytes(data), False)
 
 
-def readable(sock: socket.socket) -> bool:
-    """Whether something (data or the end) can be read right now."""
-    return bool(select.select([sock], [], [], 0)[0])
+def readable(sock: socket.socket, seconds: float = 0) -> bool:
+    """Whether something (data or the end) can be read right now, or within some SECONDS."""
+    return bool(select.select([sock], [], [], seconds)[0])
 
 
 def send_until_blocked(socks: list[socket.socket], data: memoryview, quiet: float = 1.0) -> int:
