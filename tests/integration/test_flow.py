@@ -219,7 +219,7 @@ def test_stalled_reader_beyond_the_budget(fake: FakeServer,
 def test_paused_tunnel_is_not_dead(fake: FakeServer,
                                    wispsocks: Callable[..., Bridge]) -> None:
     """While the bridge itself does not read, silence says nothing about the server."""
-    interval = 0.5
+    interval = 0.3
     data = payload(80 * MIB)  # which takes longer than the silence that ends a tunnel
     bridge = wispsocks(fake.url, "--buffer-limit", "1M", "--ping-interval", str(interval))
     server = fake.accept_open()
@@ -229,7 +229,8 @@ def test_paused_tunnel_is_not_dead(fake: FakeServer,
     rest(4 * interval)
     assert sender.is_alive(), "the bridge should have stopped reading"
     assert not bridge.find_log("disconnected")
-    assert socks.recv_exactly(program, len(data)) == data
+    # Comparing that much would keep Python from answering pings.
+    assert sha256(socks.recv_exactly(program, len(data))) == sha256(data)
     sender.join()
     assert not bridge.find_log("disconnected")
 
