@@ -25,7 +25,10 @@
 #define READS_PER_TURN 32
 #define TURN_MS 10
 /* What may wait for all targets of a peer: beyond it, the peer is not read. */
-#define BACKLOG_MAX (64 << 20)
+#define BACKLOG_MAX ((size_t)64 << 20)
+/* The same when so much waits for the targets of all peers. */
+#define BACKLOGS_MAX ((size_t)256 << 20)
+#define BACKLOG_SHARE ((size_t)256 << 10)
 /* The same for datagrams: beyond it, the oldest are dropped. */
 #define DATAGRAMS_MAX (1 << 20)
 
@@ -41,6 +44,14 @@ set_timer(struct peer *peer, uint64_t ms)
 
 /* ---- the end ---- */
 
+/* Bring the server's sum up to date. */
+static void
+count_backlog(struct peer *peer)
+{
+	peer->server->backlog_bytes += peer->backlog_bytes - peer->counted_bytes;
+	peer->counted_bytes = peer->backlog_bytes;
+}
+
 void
 peer_free(struct peer *peer)
 {
@@ -55,6 +66,7 @@ peer_free(struct peer *peer)
 	}
 	peer->session = NULL;
 	wisp_session_free(session);
+	count_backlog(peer);
 	server_forget(peer->server, peer);
 	free(peer->head);
 	free(peer);
@@ -361,12 +373,16 @@ run(struct peer *peer)
 void
 peer_check_budget(struct peer *peer)
 {
+	size_t limit;
+
 	if (peer->session == NULL)
 		return; /* it is on its way out, with its targets: nothing may happen to it later */
-	if (!peer->paused && peer->backlog_bytes >= BACKLOG_MAX) {
+	count_backlog(peer);
+	limit = peer->server->backlog_bytes < BACKLOGS_MAX ? BACKLOG_MAX : BACKLOG_SHARE;
+	if (!peer->paused && peer->backlog_bytes >= limit) {
 		peer->paused = true;
 		log_debug("%s: not read: %zu bytes wait for its destinations", peer->name, peer->backlog_bytes);
-	} else if (peer->paused && peer->backlog_bytes < BACKLOG_MAX / 4 * 3) {
+	} else if (peer->paused && peer->backlog_bytes < limit / 4 * 3) {
 		peer->paused = false;
 		peer->heard_ms = clock_now_ms();
 		event_active(&peer->run_event, EV_TIMEOUT, 0);

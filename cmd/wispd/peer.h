@@ -50,6 +50,7 @@ struct peer {
 	uint64_t heard_ms;
 	uint64_t sent_bytes;
 	size_t backlog_bytes;           /* that its targets have not taken */
+	size_t counted_bytes;           /* of these, in the server's sum */
 	struct datagram_pool datagrams; /* for destinations whose names are being looked up */
 	size_t head_size;
 	char *head; /* UPGRADING: the request so far */
@@ -65,7 +66,7 @@ bool peer_new(struct server *server, evutil_socket_t fd, struct source *source, 
 /* End the connection at once, with its streams. */
 void peer_free(struct peer *peer);
 
-/* To be called by targets after their backlog has changed. */
+/* To be called by targets after their backlog has changed, and at times when other peers' may have. */
 void peer_check_budget(struct peer *peer);
 
 /* The one callback of libwebsockets. */

@@ -74,9 +74,13 @@ static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct server *server = arg;
+	struct peer *peer;
 
 	(void)fd, (void)what;
 	lws_service(server->context, -1);
+	TAILQ_FOREACH (peer, &server->peers, entry)
+		if (peer->paused)
+			peer_check_budget(peer);
 }
 
 /* Instead of OpenSSL's, which would ask on the terminal, also when the files are read again. */

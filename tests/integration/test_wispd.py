@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -27,6 +27,7 @@ from wispservers import Wispd
 
 STREAM = 7
 BUFFER = 128
+MIB = 1 << 20
 LOOPBACK = "127.0.0.1"
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
@@ -326,30 +327,59 @@ def test_lost_client(start: Start, wispd: Wispd, leave: Callable[[WispClient], N
             pass
 
 
+class Flood:
+    """A client that sends without end, credit or not, to a destination that takes nothing."""
+
+    def __init__(self, start: Start, server: Wispd) -> None:
+        captured = Captured(start, rcvbuf=32 * 1024)
+        self.client = open_client(server.port)
+        self.client.send(packets.connect(STREAM, LOOPBACK, captured.port))
+        self.conn = captured.accept()
+        self.name = f"127.0.0.1:{self.client.sock.getsockname()[1]}"
+        self._data = self.client.encode(packets.data(STREAM, bytes(packets.MAX_DATA)))
+        self._sender = in_background(self._send)
+
+    def _send(self) -> None:
+        with suppress(OSError):
+            while True:
+                self.client.send_raw(self._data)
+
+    def wait_not_read(self, server: Wispd, since: int = 0) -> int:
+        """How many bytes wait then."""
+        return int(server.wait_log(rf"{self.name}: not read: (\d+) bytes", since=since).group(1))
+
+    def reset(self) -> None:
+        reset(self.client.sock)
+        self._sender.join()
+        self.conn.sendall(b"data")  # which cannot be sent, and shows that the client is gone
+
+
 def test_lost_client_that_was_not_read(start: Start) -> None:
     """Its data waits for a destination that takes none, up to the bound; then it is gone."""
     server = start(Wispd("-v"))
-    captured = Captured(start, rcvbuf=32 * 1024)
-    flooding = open_client(server.port)
-    flooding.send(packets.connect(STREAM, LOOPBACK, captured.port))
-    conn = captured.accept()
-    flood = flooding.encode(packets.data(STREAM, bytes(packets.MAX_DATA)))
-
-    def send() -> None:
-        try:
-            while True:
-                flooding.send_raw(flood)
-        except OSError:
-            pass
-
-    sender = in_background(send)
-    server.wait_log("not read: ")
-    reset(flooding.sock)
-    sender.join()
-    conn.sendall(b"data")  # which cannot be sent
+    flood = Flood(start, server)
+    flood.wait_not_read(server)
+    flood.reset()
     server.wait_log("disconnected")
     with open_client(server.port) as client:
         assert client.barrier() == []
+
+
+def test_many_clients_that_are_not_read(start: Start, origin: Origin) -> None:
+    """What waits is bounded over all of them, and the others are served."""
+    server = start(Wispd("-v"))
+    floods = [Flood(start, server) for _ in range(4)]
+    assert all(60 * MIB < flood.wait_not_read(server) < 65 * MIB for flood in floods)
+    late = Flood(start, server)
+    assert late.wait_not_read(server) < 2 * MIB
+    with open_client(server.port) as client:
+        assert echo_works(client, origin)
+    before = server.mark()
+    floods[0].reset()  # which leaves room
+    assert late.wait_not_read(server, since=before) > 8 * MIB
+    for flood in floods[1:]:
+        flood.reset()
+    late.reset()
 
 
 def test_packets_for_no_stream(client: WispClient, origin: Origin) -> None:
