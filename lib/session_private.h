@@ -76,8 +76,8 @@ struct wisp_session {
 
 	struct stream_tree streams;
 	size_t stream_count;
-	struct wisp_stream
-		spare; /* to refuse a stream with when there is no memory; its `session` is NULL while it is free */
+	/* To refuse a stream with when there is no memory. Its `session` is NULL while it is free. */
+	struct wisp_stream spare;
 	uint32_t next_id;
 	struct wisp_stream *last_found;
 	struct stream_queue control; /* streams with something pending, first come first served */
