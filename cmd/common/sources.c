@@ -62,31 +62,32 @@ compare(const void *a, const void *b)
 	return memcmp(one->key, other->key, SOURCE_KEY_SIZE);
 }
 
-/* Find the source in the tree, or add it. NULL without memory. */
+/* Add the source to the tree. NULL without memory. */
 static struct source *
-find(struct sources *sources, const struct source *wanted)
+add(struct sources *sources, const struct source *wanted)
 {
 	struct source *source = malloc(sizeof *source);
-	struct source **node;
 
 	if (source == NULL)
 		return NULL;
 	*source = *wanted;
-	node = tsearch(source, &sources->tree, compare);
-	if (node == NULL || *node != source)
-		free(source);
-	return node != NULL ? *node : NULL;
+	if (tsearch(source, &sources->tree, compare) != NULL)
+		return source;
+	free(source);
+	return NULL;
 }
 
 size_t
 sources_enter(struct sources *sources, const struct sockaddr *sa, struct source **source)
 {
 	struct source wanted = {.count = 0};
+	struct source **found;
 
 	*source = NULL;
 	if (!source_key(sa, wanted.key))
 		return 0;
-	*source = find(sources, &wanted);
+	found = tfind(&wanted, &sources->tree, compare);
+	*source = found != NULL ? *found : add(sources, &wanted);
 	return *source != NULL ? ++(*source)->count : SIZE_MAX;
 }
 

@@ -173,7 +173,7 @@ run(const struct tree *tree, int outcome[ATTEMPTS])
 	const char *const files[] = {NULL, tree->file, tree->link};
 	struct endpoints endpoints = {.count = 1, .items = {{.fd = -1}}};
 	struct sockaddr_un *un = (void *)&endpoints.items[0].address.storage;
-	int entered[2], result[2], go[2];
+	int entered[2] = {-1, -1}, result[2] = {-1, -1}, go[2] = {-1, -1};
 	char byte = 0;
 	pid_t pid;
 
