@@ -40,7 +40,7 @@ BROKEN_OFF = (r"the server closed the connection|before there was an answer"
               r" \((it was broken off|the TLS handshake failed)\); check")
 
 #: What wispsocks says of a connection that has ended.
-ENDED = {"FIN": BROKEN_OFF, "RST": rf"Connection reset by peer|{BROKEN_OFF}"}
+ENDED = {"FIN": BROKEN_OFF, "RST": rf"Connection reset by peer|the connection broke|{BROKEN_OFF}"}
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["ws", "wss"])

@@ -107,24 +107,6 @@ def test_frames_that_do_not_come(opened: Opened) -> None:
     opened.check()
 
 
-def test_refusals_that_are_not_read(opened: Opened) -> None:
-    """A client that is refused stream after stream, and takes no answer, is sent away."""
-    lazy = open_client(opened.server.port)
-    # What the kernel takes of the answers has to be full before they can pile up.
-    for first in range(1, 1_000_000, floods.CHUNK):
-        connects = (message(packets.connect(stream, LOOPBACK, 0), True)
-                    for stream in range(first, first + floods.CHUNK))
-        try:
-            lazy.send_raw(b"".join(connects))
-        except OSError:
-            break
-    opened.server.wait_log("too many streams")
-    assert opened.serves()
-    opened.vitals.check_growth(16 * MIB)
-    lazy.close()
-    opened.check()
-
-
 def test_pongs_that_are_not_read(start: Start, origin: Origin) -> None:
     """They do not pile up, and the end is not held up."""
     opened = Opened(start(Wispd()), origin)
