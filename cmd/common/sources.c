@@ -91,17 +91,9 @@ sources_enter(struct sources *sources, const struct sockaddr *sa, struct source 
 	return *source != NULL ? ++(*source)->count : SIZE_MAX;
 }
 
-void
-sources_leave(struct sources *sources, struct source *source)
-{
-	if (source == NULL || --source->count > 0)
-		return;
-	tdelete(source, &sources->tree, compare);
-	free(source);
-}
-
-void
-sources_complain(struct sources *sources, const struct sockaddr *sa)
+/* Warn that there are too many from this address. */
+static void
+complain(struct sources *sources, const struct sockaddr *sa)
 {
 	const uint64_t now_ms = clock_now_ms();
 	char text[ADDRESS_TEXT_SIZE];
@@ -111,4 +103,28 @@ sources_complain(struct sources *sources, const struct sockaddr *sa)
 	sources->said_ms = now_ms;
 	address_format(sa, text);
 	log_warning("too many connections from one address: %s is turned away; see --max-per-address", text);
+}
+
+size_t
+sources_admit(struct sources *sources, size_t limit, const struct sockaddr *sa, struct source **source)
+{
+	size_t count;
+
+	*source = NULL;
+	if (limit == 0)
+		return 0;
+	count = sources_enter(sources, sa, source);
+	if (count <= limit)
+		return 0;
+	complain(sources, sa);
+	return count - limit;
+}
+
+void
+sources_leave(struct sources *sources, struct source *source)
+{
+	if (source == NULL || --source->count > 0)
+		return;
+	tdelete(source, &sources->tree, compare);
+	free(source);
 }

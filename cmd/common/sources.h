@@ -18,7 +18,7 @@ struct source;
 /* All zero at first, and empty again when all connections have ended. */
 struct sources {
 	void *tree;
-	uint64_t said_ms; /* when sources_complain() last said something; 0 for never */
+	uint64_t said_ms; /* when it last warned; 0 for never */
 };
 
 /* What connections are counted by. Returns false when they are not: they come from this machine. */
@@ -30,10 +30,13 @@ bool source_key(const struct sockaddr *sa, uint8_t key[SOURCE_KEY_SIZE]);
  */
 size_t sources_enter(struct sources *sources, const struct sockaddr *sa, struct source **source);
 
+/*
+ * The same, where so many connections from an address are allowed; 0 is no limit, and nothing is counted. Returns how
+ * many there are beyond that, of which it warns once a minute at the most.
+ */
+size_t sources_admit(struct sources *sources, size_t limit, const struct sockaddr *sa, struct source **source);
+
 /* A connection has ended. NULL is allowed. */
 void sources_leave(struct sources *sources, struct source *source);
-
-/* Warn that there are too many from this address, once a minute at the most. */
-void sources_complain(struct sources *sources, const struct sockaddr *sa);
 
 #endif

@@ -28,17 +28,14 @@
 static void
 take(struct server *server, evutil_socket_t fd, const struct sockaddr *from)
 {
-	const size_t limit = server->options->max_per_address;
-	struct source *source = NULL;
-	const size_t count = limit > 0 ? sources_enter(&server->sources, from, &source) : 0;
+	struct source *source;
+	const size_t excess = sources_admit(&server->sources, server->options->max_per_address, from, &source);
 	bool taken = false;
 
-	if (count > limit)
-		sources_complain(&server->sources, from);
-	if (count > limit + TOLD_MAX)
+	if (excess > TOLD_MAX)
 		close(fd);
 	else
-		taken = peer_new(server, fd, source, count > limit);
+		taken = peer_new(server, fd, source, excess > 0);
 	if (!taken)
 		sources_leave(&server->sources, source);
 }

@@ -12,20 +12,6 @@
 /* How often, while the budget is spent, to look for a program that takes nothing. */
 #define STALL_CHECK_MS 500
 
-/* Count a connection from that address. Returns false when there are too many: said. */
-static bool
-admit(struct bridge *bridge, const struct sockaddr *from, struct source **source)
-{
-	const size_t limit = bridge->options->max_per_address;
-
-	*source = NULL;
-	if (limit == 0 || sources_enter(&bridge->sources, from, source) <= limit)
-		return true;
-	sources_leave(&bridge->sources, *source);
-	sources_complain(&bridge->sources, from);
-	return false;
-}
-
 static void
 on_accepted(evutil_socket_t fd, const struct sockaddr *from, void *arg)
 {
@@ -33,7 +19,8 @@ on_accepted(evutil_socket_t fd, const struct sockaddr *from, void *arg)
 	struct source *source;
 	struct client *client;
 
-	if (!admit(bridge, from, &source)) {
+	if (sources_admit(&bridge->sources, bridge->options->max_per_address, from, &source) > 0) {
+		sources_leave(&bridge->sources, source);
 		close(fd);
 		return;
 	}
