@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import socket
+from contextlib import ExitStack, suppress
 from typing import Iterator
 
 import pytest
@@ -10,11 +11,12 @@ import pytest
 import floods
 import frames
 import packets
+import socks
 from conftest import Start
 from cutter import LEAVES, Leave
 from floods import FLOODS, message
 from origin import Origin, reset, sized
-from procs import in_background
+from procs import GUARD, in_background
 from vitals import MIB, Vitals, ends_at_once
 from wispclient import WispClient, connect_socket, open_client
 from wispservers import Wispd
@@ -104,6 +106,24 @@ def test_frames_that_do_not_come(opened: Opened) -> None:
                                               masked=True, length=length))
         assert opened.serves()
         opened.vitals.check_growth(16 * MIB)
+    opened.check()
+
+
+def test_refusals_that_are_not_read(opened: Opened) -> None:
+    """They do not pile up: such a client is not read any more, or it is sent away."""
+    # What the kernel takes of the answers has to be full before they could: let it be little.
+    sock = socket.socket()
+    sock.settimeout(GUARD)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
+    sock.connect((LOOPBACK, opened.server.port))
+    lazy = open_client(sock)
+    connects = b"".join(message(packets.connect(stream, LOOPBACK, 0), True)
+                        for stream in range(1, 500_000))
+    with suppress(OSError):
+        assert socks.send_until_blocked([sock], memoryview(connects)) < len(connects)
+    assert opened.serves()
+    opened.vitals.check_growth(16 * MIB)
+    lazy.close()
     opened.check()
 
 
