@@ -14,6 +14,7 @@ import socks
 from bridge import Bridge
 from certs import EC_KEY, RSA_KEY, Authority, Certificate
 from conftest import Start
+from counters import counters
 from credentials import Key, make_key, ssh_line, write_secret
 from fakeserver import FakeServer, Peer
 from origin import Origin
@@ -414,6 +415,7 @@ def test_many_hang_ups(opened: Opened) -> None:
     opened.program.close()
     for _ in range(5):
         hang_up(opened.bridge)
+    counters(opened.bridge)  # which come when the last file has been read
     before = opened.bridge.descriptors()
     for number in range(20):
         write_secret(opened.path, f"{number}\n")
