@@ -6,6 +6,7 @@ import ipaddress
 import select
 import socket
 import struct
+from pathlib import Path
 from typing import NamedTuple
 
 from procs import GUARD
@@ -109,6 +110,12 @@ def open_socket(where: Where, rcvbuf: int = 0, sndbuf: int = 0) -> socket.socket
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.connect(("127.0.0.1", where) if isinstance(where, int) else where)
     return sock
+
+
+def is_listening(path: Path) -> bool:
+    """Whether connections to the Unix socket PATH are taken: it is there a moment before they are."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        return sock.connect_ex(str(path)) == 0
 
 
 def recv_opening(sock: socket.socket) -> Reply:

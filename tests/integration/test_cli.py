@@ -307,7 +307,7 @@ def test_log_is_on_standard_error(tmp_path: Path, options: list[str]) -> None:
                                 URL], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                env=clean_environment())
     try:
-        wait_until(lambda: path.exists() or process.poll() is not None, "its socket")
+        wait_until(lambda: socks.is_listening(path) or process.poll() is not None, "its socket")
         with socks.open_socket(str(path)) as program:
             program.sendall(socks.greeting(socks.NO_AUTHENTICATION))
             socks.recv_method(program)
@@ -342,7 +342,7 @@ def test_closed_standard_descriptors(tmp_path: Path, program: str, more: list[st
                                 BUILD / "cmd" / program / program, "-l", f"unix:{path}", *more],
                                env=clean_environment())
     try:
-        wait_until(lambda: path.exists() or process.poll() is not None, "its socket")
+        wait_until(lambda: socks.is_listening(path) or process.poll() is not None, "its socket")
         for number in range(3):
             assert os.readlink(f"/proc/{process.pid}/fd/{number}") == os.devnull
         process.terminate()

@@ -108,7 +108,7 @@ def test_quiet_file(start: Start, write: Write, tmp_path: Path) -> None:
     path = tmp_path / "socket"
     config = write("quiet", "insecure", f"listen = unix:{path}")
     bridge = start(Program("wispsocks", "-c", config, URL))
-    wait_until(path.exists, "its socket")
+    wait_until(lambda: socks.is_listening(path), "its socket")
     assert bridge.terminate() == 0
     assert bridge.find_log(INSECURE)
     assert "listening" not in bridge.log
@@ -164,7 +164,7 @@ def test_command_line_replaces_verbose(start: Start, write: Write, tmp_path: Pat
     path = tmp_path / "socket"
     config = write("verbose = 3", "insecure", f"listen = unix:{path}")
     bridge = start(Program("wispsocks", "-c", config, "-q", URL))
-    wait_until(path.exists, "its socket")
+    wait_until(lambda: socks.is_listening(path), "its socket")
     assert bridge.terminate() == 0
     assert len(bridge.lines) == 1 and bridge.find_log(INSECURE)
 
