@@ -45,6 +45,8 @@ static const struct option_spec option_table[] = {
 		"clients at once; more wait to be accepted (1024)", 1, 100000, NULL},
 	{NULL, "max-per-address", 0, OPTION_COUNT, SETTING(server.max_per_address), "N",
 		"of these, from one address of another machine; 0 is no limit (256)", 0, 100000, NULL},
+	{NULL, "ping-interval", 0, OPTION_SECONDS, SETTING(server.ping_interval_ms), "SECONDS",
+		"ping clients; one that answers two of them with nothing at all is gone (30)", 10, HOUR_MS, NULL},
 
 	{"Who may come in", "user-file", 0, OPTION_TEXT, SETTING(server.user_file), "FILE",
 		"require a user name and password, of the lines user:password", 0, 0, NULL},
@@ -229,6 +231,7 @@ main(int argc, char **argv)
 				.path = "/",
 				.buffer_packets = 128,
 				.udp_timeout_ms = 300000,
+				.ping_interval_ms = 30000,
 				.max_clients = 1024,
 				.max_per_address = 256,
 				.max_streams = 16384,

@@ -20,7 +20,8 @@
 #define UPGRADE_MS 10000
 #define HANDSHAKE_MS 10000
 #define CLOSING_MS 2000
-#define PING_MS 30000
+/* So many that nothing has followed, and the client is gone. */
+#define UNANSWERED_PINGS 2
 /* Reads in one turn, before others have theirs. Of tiny packets a few reads are a lot of work. */
 #define READS_PER_TURN 32
 #define TURN_MS 10
@@ -40,6 +41,19 @@ set_timer(struct peer *peer, uint64_t ms)
 	const struct timeval tv = clock_timeval(ms);
 
 	evtimer_add(&peer->timer, &tv);
+}
+
+static bool
+is_introduced(const struct peer *peer)
+{
+	return wisp_session_version(peer->session) != 0;
+}
+
+/* Until a client has introduced itself it gets some time, and pings from then on. */
+static void
+set_open_timer(struct peer *peer)
+{
+	set_timer(peer, is_introduced(peer) ? peer->server->options->ping_interval_ms : HANDSHAKE_MS);
 }
 
 /* ---- the end ---- */
@@ -124,16 +138,19 @@ refuse(struct peer *peer)
 static void
 feed(struct peer *peer, uint8_t *p, size_t n)
 {
-	bool introduced;
+	bool introduced, good;
 
 	if (peer->state != PEER_OPEN || n == 0)
 		return;
-	introduced = wisp_session_version(peer->session) != 0;
-	peer->heard_ms = clock_now_ms();
-	if (!wisp_session_feed(peer->session, p, n))
-		refuse(peer);
+	introduced = is_introduced(peer);
+	peer->unanswered_pings = 0;
+	good = wisp_session_feed(peer->session, p, n);
 	if (!introduced)
 		OPENSSL_cleanse(p, n); /* there may be a password in it */
+	if (!introduced && is_introduced(peer) && peer->state == PEER_OPEN)
+		set_open_timer(peer);
+	if (!good)
+		refuse(peer);
 }
 
 /*
@@ -200,8 +217,7 @@ start_session(struct peer *peer, const struct wisp_upgrade_request *request)
 	lws_set_timeout(peer->wsi, NO_PENDING_TIMEOUT, 0);
 	wire_init(&peer->wire);
 	peer->state = PEER_OPEN;
-	peer->heard_ms = clock_now_ms();
-	set_timer(peer, HANDSHAKE_MS);
+	set_open_timer(peer);
 	log_info("%s: connected (wisp v%u)", peer->name, version);
 	if (wisp_session_error(peer->session) != NULL)
 		refuse(peer);
@@ -384,7 +400,7 @@ peer_check_budget(struct peer *peer)
 		log_debug("%s: not read: %zu bytes wait for its destinations", peer->name, peer->backlog_bytes);
 	} else if (peer->paused && peer->backlog_bytes < limit / 4 * 3) {
 		peer->paused = false;
-		peer->heard_ms = clock_now_ms();
+		peer->unanswered_pings = 0;
 		event_active(&peer->run_event, EV_TIMEOUT, 0);
 	}
 }
@@ -414,12 +430,14 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct peer *peer = arg;
 
-	const bool introduced = peer->session != NULL && wisp_session_version(peer->session) != 0;
+	const bool introduced = peer->session != NULL && is_introduced(peer);
 
 	(void)fd, (void)what;
-	if (peer->state == PEER_OPEN && introduced && (peer->paused || clock_now_ms() - peer->heard_ms < 2 * PING_MS)) {
+	/* Silence alone says nothing: this process may have been stopped meanwhile. */
+	if (peer->state == PEER_OPEN && introduced && (peer->paused || peer->unanswered_pings < UNANSWERED_PINGS)) {
 		wisp_session_ping(peer->session);
-		set_timer(peer, PING_MS);
+		peer->unanswered_pings++;
+		set_open_timer(peer);
 		return;
 	}
 	if (peer->state == PEER_OPEN)

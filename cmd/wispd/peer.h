@@ -47,7 +47,7 @@ struct peer {
 	bool readable;        /* there may be something to read */
 	bool called;          /* libwebsockets had something for it */
 	bool excess;          /* there are too many from its address: it is told so */
-	uint64_t heard_ms;
+	unsigned unanswered_pings;
 	uint64_t sent_bytes;
 	size_t backlog_bytes;           /* that its targets have not taken */
 	size_t counted_bytes;           /* of these, in the server's sum */

@@ -31,6 +31,7 @@ struct server_options {
 	const char *user_file;       /* NULL when passwords let nobody in */
 	const char *authorized_keys; /* NULL when keys let nobody in */
 	uint64_t udp_timeout_ms;     /* of a UDP stream on which nothing moves */
+	uint64_t ping_interval_ms;
 	bool no_udp;
 	size_t max_clients;
 	size_t max_per_address; /* 0 for no limit */

@@ -7,6 +7,7 @@ import os
 import queue
 import re
 import resource
+import signal
 import socket
 import threading
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Callable, Iterator
 
 import pytest
 
+import frames
 import packets
 import socks
 from bridge import Bridge
@@ -23,8 +25,9 @@ from conftest import Start
 from elsewhere import Elsewhere
 from hosts import with_hosts
 from origin import Origin, Service as Destination, reset
-from procs import GUARD, Program, is_probed, rest, wait_until
+from procs import GUARD, Program, in_background, is_probed, rest, wait_until
 from service import Service
+from socks import recv_to_end
 from wispclient import WispClient, connect_socket, http_status, open_client, upgrade_headers
 from wispservers import TlsWispd, Wispd
 
@@ -316,6 +319,32 @@ def test_destinations_are_probed(start: Start, wispd: Wispd) -> None:
         port = ports.get(timeout=GUARD)
         wait_until(lambda: is_probed(Path("/proc/net/tcp"), port, service.port), "it is probed")
         done.set()
+
+
+def test_clients_that_do_not_answer(start: Start) -> None:
+    """When two pings have brought nothing at all, their streams end; one that answers stays."""
+    received: queue.Queue[tuple[bytes, bytes]] = queue.Queue()
+    service = start(Destination(lambda conn: received.put((conn.recv(1), recv_to_end(conn).data))))
+    server = start(Wispd("--ping-interval", "0.2"))
+    here, gone = [start(open_client(server.port)) for _ in range(2)]
+    in_background(here.answer_pings)
+    for client, name in (here, b"h"), (gone, b"g"):
+        client.send(packets.connect(STREAM, HERE, service.port), packets.data(STREAM, name))
+    assert received.get(timeout=GUARD) == (b"g", b"")
+    server.wait_log("gone without a word")
+    here.send(packets.data(STREAM, b"!"), packets.close(STREAM, packets.VOLUNTARY))
+    assert received.get(timeout=GUARD) == (b"h", b"!")
+
+
+def test_server_stopped_and_continued(start: Start) -> None:
+    """Its own silence says nothing about its clients."""
+    server = start(Wispd("--ping-interval", "0.5"))
+    client = start(open_client(server.port))
+    assert client.recv_frame().opcode == frames.PING
+    server.signal(signal.SIGSTOP)
+    rest(2)  # longer than the silence that ends a client
+    server.signal(signal.SIGCONT)
+    assert client.recv_frame().opcode == frames.PING
 
 
 def test_clients_that_ask_for_nothing(start: Start, wispd: Wispd, certificate: Certificate) -> None:
