@@ -294,9 +294,24 @@ def test_each_version(lead: Callable[..., Way], secrets: list[str | Path],
     bridge.wait_log(f"^error: .*{WRONG_NAME}")
 
 
-def test_trusted_certificate_of_the_server(lead: Callable[..., Way], tmp_path: Path,
-                                           wispsocks: Callable[..., Bridge]) -> None:
-    """--cacert may name the server's own certificate, when that is self-signed."""
+@pytest.mark.parametrize("trusted", ["top", "middle", "server"])
+def test_trusted_certificate(lead: Callable[..., Way], tmp_path: Path, trusted: str,
+                             wispsocks: Callable[..., Bridge]) -> None:
+    """--cacert may name any of the chain: the authority on top, one below, the server's own."""
+    top = Authority(tmp_path / "top")
+    middle = Authority(tmp_path / "middle", top)
+    made = middle.issue("server", f"DNS:{NAME}")
+    own = tmp_path / "own.pem"
+    own.write_text(made.cert.read_text().removesuffix(middle.chain))
+    way = lead(Case(lambda _: made))
+    cacert = {"top": top.cacert, "middle": middle.cacert, "server": own}[trusted]
+    bridge = wispsocks(way.url, *way.options, "--cacert", cacert)
+    way.accept().open()
+    bridge.wait_connected()
+
+
+def test_trusted_self_signed_certificate(lead: Callable[..., Way], tmp_path: Path,
+                                         wispsocks: Callable[..., Bridge]) -> None:
     made = Authority(tmp_path / "made").self_signed(f"DNS:{NAME}")
     way = lead(Case(lambda _: made))
     bridge = wispsocks(way.url, *way.options, "--cacert", made.cert)
