@@ -25,7 +25,7 @@
 #include "log.h"
 #include "unanswering.h"
 
-/* Beyond it, the oldest connection goes: those of SILENT need not show that they are over. */
+/* Beyond it, or without descriptors, the oldest connection goes: those of SILENT need not show that they are over. */
 #define CONNECTIONS_MAX 1024
 #define BACKLOG 512
 #define READ_SIZE ((size_t)64 * 1024)
@@ -261,6 +261,22 @@ on_silent(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+drop_oldest(struct own_targets *own)
+{
+	if (!TAILQ_EMPTY(&own->connections))
+		target_free(TAILQ_FIRST(&own->connections));
+}
+
+static void
+on_accept_error(struct evconnlistener *listener, void *arg)
+{
+	const struct port *port = arg;
+
+	(void)listener;
+	drop_oldest(port->owner);
+}
+
+static void
 on_accepted(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from, int from_size, void *arg)
 {
 	const struct port *port = arg;
@@ -276,7 +292,7 @@ on_accepted(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr
 		return;
 	}
 	if (own->connection_count >= CONNECTIONS_MAX)
-		target_free(TAILQ_FIRST(&own->connections));
+		drop_oldest(own);
 	target->owner = own;
 	target->kind = port->kind;
 	target->fd = fd;
@@ -345,9 +361,12 @@ open_tcp(struct own_targets *own, const struct evutil_addrinfo *address, enum ta
 	port->kind = kind;
 	port->listener = evconnlistener_new(
 		own->base, on_accepted, port, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG, fd);
-	if (port->listener == NULL)
+	if (port->listener == NULL) {
 		evutil_closesocket(fd);
-	return port->listener != NULL;
+		return false;
+	}
+	evconnlistener_set_error_cb(port->listener, on_accept_error);
+	return true;
 }
 
 static bool
