@@ -293,14 +293,15 @@ peer_on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void 
 
 	if (reason == LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS)
 		tune_tls(user, lws_context_user(lws_get_context(wsi)));
-	if (reason != LWS_CALLBACK_RAW_RX && reason != LWS_CALLBACK_RAW_CLOSE)
+	if (reason != LWS_CALLBACK_RAW_RX && reason != LWS_CALLBACK_RAW_CLOSE && reason != LWS_CALLBACK_WSI_DESTROY)
 		return 0;
 	peer = lws_get_opaque_user_data(wsi);
 	if (peer == NULL)
 		return 0;
 	peer->called = true;
-	if (reason == LWS_CALLBACK_RAW_CLOSE) {
+	if (reason != LWS_CALLBACK_RAW_RX) {
 		feed_gathered(peer);
+		lws_set_opaque_user_data(wsi, NULL);
 		peer->wsi = NULL;
 		peer->state = PEER_GONE;
 		/* libwebsockets has limits of its own. The next client may get the same descriptor. */
@@ -386,6 +387,15 @@ run(struct peer *peer)
 	}
 }
 
+/* libwebsockets, too, must not read when it looks at all of its sockets. */
+static void
+set_paused(struct peer *peer, bool paused)
+{
+	peer->paused = paused;
+	if (peer->wsi != NULL)
+		lws_rx_flow_control(peer->wsi, !paused);
+}
+
 void
 peer_check_budget(struct peer *peer)
 {
@@ -396,10 +406,10 @@ peer_check_budget(struct peer *peer)
 	count_backlog(peer);
 	limit = peer->server->backlog_bytes < BACKLOGS_MAX ? BACKLOG_MAX : BACKLOG_SHARE;
 	if (!peer->paused && peer->backlog_bytes >= limit) {
-		peer->paused = true;
+		set_paused(peer, true);
 		log_debug("%s: not read: %zu bytes wait for its destinations", peer->name, peer->backlog_bytes);
 	} else if (peer->paused && peer->backlog_bytes < limit / 4 * 3) {
-		peer->paused = false;
+		set_paused(peer, false);
 		peer->unanswered_pings = 0;
 		event_active(&peer->run_event, EV_TIMEOUT, 0);
 	}

@@ -67,6 +67,13 @@ server_forget(struct server *server, struct peer *peer)
 		listener_resume(server->listeners[i]);
 }
 
+void
+server_report(const struct server *server)
+{
+	log_info("%zu clients, %zu destinations, %zu bytes wait for them", server->peer_count, server->target_count,
+		server->backlog_bytes + server->draining_bytes);
+}
+
 static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -154,6 +161,7 @@ create_context(struct server *server)
 	info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
 	info.vhost_name = "wisp";
 	info.protocols = protocols;
+	info.alpn = "http/1.1"; /* else it is libwebsockets' default, and HTTP/2 would be its own to speak */
 	info.ssl_cert_filepath = server->options->cert;
 	info.ssl_private_key_filepath = server->options->cert_key;
 	info.user = server;

@@ -11,14 +11,15 @@ import floods
 import frames
 import packets
 import socks
+from certs import Authority, Certificate
 from conftest import Start
 from cutter import LEAVES, Leave
 from floods import FLOODS, message
 from origin import Origin, reset, sized
 from procs import GUARD, in_background
 from vitals import MIB, Vitals, ends_at_once
-from wispclient import WispClient, connect_socket, open_client
-from wispservers import Wispd
+from wispclient import WispClient, connect_socket, http_status, open_client
+from wispservers import TlsWispd, Wispd
 
 LOOPBACK = "127.0.0.1"
 STREAM, OTHER = 7, 8
@@ -134,6 +135,21 @@ def test_pongs_that_are_not_read(start: Start, origin: Origin) -> None:
     ends_at_once(opened.server)
     lazy.close()
     opened.client.close()
+
+
+@pytest.mark.parametrize("offered, chosen", [(["h2", "http/1.1"], "http/1.1"), (["h2"], None)],
+                         ids=["h2 and http/1.1", "h2"])
+def test_http_2(start: Start, certificate: Certificate, authority: Authority, offered: list[str],
+                chosen: str | None) -> None:
+    """Browsers and curl offer it, and are told to speak HTTP/1.1, for which they get an answer."""
+    server = start(TlsWispd(certificate))
+    context = authority.trusted()
+    context.set_alpn_protocols(offered)
+    with connect_socket(server.port, context) as sock:
+        assert sock.selected_alpn_protocol() == chosen
+        assert http_status(sock) == 426
+    with WispClient(server.port, context=authority.trusted()) as client:
+        assert client.open() > 0
 
 
 @pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nX: "], ids=["silent", "within a line"])
