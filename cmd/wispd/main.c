@@ -1,5 +1,6 @@
 /* wispd: a small Wisp server. */
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -187,6 +188,13 @@ confine(const struct settings *settings)
 	return true;
 }
 
+static void
+on_report_signal(evutil_socket_t number, short what, void *arg)
+{
+	(void)number, (void)what;
+	server_report(arg);
+}
+
 /* Returns false when it cannot begin: logged. */
 static bool
 run(struct server *server, struct event_base *base, const struct settings *settings)
@@ -208,7 +216,8 @@ serve(const struct settings *settings)
 	struct stop_signals *signals = base != NULL ? stop_signals_new(base, stop, base) : NULL;
 	struct server server;
 	struct reload_signal *hangup = base != NULL ? reload_signal_new(base, reload, &server) : NULL;
-	bool good = signals != NULL && hangup != NULL;
+	struct event *report = base != NULL ? evsignal_new(base, SIGUSR1, on_report_signal, &server) : NULL;
+	bool good = signals != NULL && hangup != NULL && report != NULL && event_add(report, NULL) == 0;
 
 	if (good)
 		good = run(&server, base, settings);
@@ -216,6 +225,8 @@ serve(const struct settings *settings)
 		log_error("cannot set up the event loop");
 	stop_signals_free(signals);
 	reload_signal_free(hangup);
+	if (report != NULL)
+		event_free(report);
 	if (base != NULL)
 		event_base_free(base);
 	libevent_global_shutdown();

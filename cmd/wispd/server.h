@@ -74,6 +74,9 @@ void server_stop(struct server *server);
 /* Read the files again: credentials, the certificate. */
 void server_reload(struct server *server);
 
+/* Log the counters. */
+void server_report(const struct server *server);
+
 /* To be called by a peer that is gone. */
 void server_forget(struct server *server, struct peer *peer);
 

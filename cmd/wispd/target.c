@@ -199,6 +199,19 @@ leave(struct target *target)
 	discard(target);
 }
 
+/* Make room for one that has data: of those that the kernel has all of, the one that has had the most time for it. */
+static void
+drop_one_leaving(struct server *server)
+{
+	struct target *target;
+
+	TAILQ_FOREACH (target, &server->draining, entry)
+		if (target->state == TARGET_LEAVING) {
+			target_free(target, false);
+			return;
+		}
+}
+
 /* The stream is over, and its peer may go at any time, but what it brought shall reach the target. */
 static void
 drain(struct target *target)
@@ -207,6 +220,8 @@ drain(struct target *target)
 	const size_t waiting = relay_backlog(&target->relay);
 
 	target->stream = NULL;
+	if (server->draining_count == DRAINING_TARGETS_MAX)
+		drop_one_leaving(server);
 	if (waiting > DRAINING_MAX - server->draining_bytes || server->draining_count == DRAINING_TARGETS_MAX) {
 		target_free(target, waiting > 0);
 		return;

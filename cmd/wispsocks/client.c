@@ -15,6 +15,7 @@
 #include "log.h"
 #include "negotiation.h"
 #include "orphan.h"
+#include "turn.h"
 
 #define HANDSHAKE_MS 10000
 /* How long a server has to confirm a stream, when the program waits for that. */
@@ -31,6 +32,7 @@
 #define PROBE_EVERY_S 15
 #define PROBES 4
 #define DISCARD_SIZE 16384
+#define DISCARDS_PER_TURN 16
 
 static const struct wisp_stream_callbacks stream_callbacks;
 
@@ -104,15 +106,32 @@ client_free(struct client *client)
 	free(client);
 }
 
-/* Read and drop what a program that has been told the end still sends: with unread data, closing would be a reset. */
+/*
+ * Read and drop what a program that has been told the end still sends, which may be without end: with unread data,
+ * closing would be a reset.
+ */
 static void
 discard(struct client *client)
 {
 	char scratch[DISCARD_SIZE];
+	int reads = 0;
 
-	while (relay_read(&client->relay, scratch, sizeof scratch) > 0)
-		;
+	while (reads < DISCARDS_PER_TURN && relay_read(&client->relay, scratch, sizeof scratch) > 0)
+		reads++;
 	if (client->relay.state != RELAY_OPEN)
+		client_free(client);
+	else if (reads == DISCARDS_PER_TURN)
+		turn_again(&client->timer);
+	else if (client->state == CLIENT_LEAVING)
+		set_timer(client, LEAVING_MS);
+}
+
+static void
+check_leaving(struct client *client)
+{
+	if (clock_now_ms() - client->relay.taken_ms < LEAVING_MS)
+		discard(client);
+	else
 		client_free(client);
 }
 
@@ -125,7 +144,7 @@ client_leave(struct client *client)
 		client_free(client);
 		return;
 	}
-	set_timer(client, LEAVING_MS);
+	client->relay.taken_ms = clock_now_ms(); /* the end is the last thing that it takes */
 	discard(client);
 }
 
@@ -481,8 +500,10 @@ on_socket(evutil_socket_t fd, short what, void *arg)
 		flush(client);
 		break;
 	case CLIENT_ASSOCIATED: /* the association ends with this connection */
-	case CLIENT_LEAVING:
 		discard(client);
+		break;
+	case CLIENT_LEAVING:
+		check_leaving(client);
 		break;
 	}
 }
@@ -516,6 +537,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 		check_idle(client);
 		break;
 	case CLIENT_ASSOCIATED:
+		discard(client);
 		break;
 	case CLIENT_DRAINING:
 		if (now_ms - client->relay.taken_ms < stall_ms)
@@ -524,7 +546,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 			client_free(client);
 		break;
 	case CLIENT_LEAVING:
-		client_free(client);
+		check_leaving(client);
 		break;
 	}
 }

@@ -199,7 +199,7 @@ def test_connection_is_probed(bridge: Bridge) -> None:
 
 def test_data_on_the_connection_is_ignored(program: Program) -> None:
     stream = program.send_first()
-    program.association.control.sendall(payload(200_000))
+    program.association.control.sendall(payload(10_000_000))
     assert program.next_is(stream)
 
 

@@ -349,8 +349,9 @@ class Flood:
         return int(server.wait_log(rf"{self.name}: not read: (\d+) bytes", since=since).group(1))
 
     def reset(self) -> None:
-        reset(self.client.sock)
+        self.client.sock.shutdown(socket.SHUT_RDWR)
         self._sender.join()
+        reset(self.client.sock)
         self.conn.sendall(b"data")  # which cannot be sent, and shows that the client is gone
 
 
@@ -363,6 +364,24 @@ def test_lost_client_that_was_not_read(start: Start) -> None:
     server.wait_log("disconnected")
     with open_client(server.port) as client:
         assert client.barrier() == []
+
+
+def waiting_bytes(server: Wispd) -> int:
+    """What USR1 says."""
+    before = server.mark()
+    server.signal(signal.SIGUSR1)
+    return int(server.wait_log(r"clients, \d+ destinations, (\d+) bytes", since=before).group(1))
+
+
+def test_client_that_is_not_read(start: Start) -> None:
+    """Nothing more of it is taken, at no time."""
+    server = start(Wispd("-v"))
+    flood = Flood(start, server)
+    flood.wait_not_read(server)
+    before = waiting_bytes(server)
+    rest(2.5)  # all sockets are looked at once a second
+    assert waiting_bytes(server) == before
+    flood.reset()
 
 
 def test_many_clients_that_are_not_read(start: Start, origin: Origin) -> None:
