@@ -17,6 +17,8 @@
 /* A name, without a final dot, and each part of it. */
 #define NAME_MAX_SIZE 253
 #define LABEL_MAX_SIZE 63
+/* At once, and a name takes two. The others wait for them: names that nobody answers for must not stop all the rest. */
+#define QUERIES_MAX "32768"
 
 struct resolver {
 	struct event_base *base;
@@ -82,6 +84,7 @@ refresh(struct resolver *resolver)
 		log_debug("no name servers in %s", SETTINGS);
 		resolver->settings_time = (struct timespec){0}; /* look again: descriptors may have been out */
 	}
+	evdns_base_set_option(resolver->dns, "max-inflight:", QUERIES_MAX);
 	/* Spoofing is as hard as it gets with the letters' case as a nonce, but too many servers fold it. */
 	evdns_base_set_option(resolver->dns, "randomize-case:", "0");
 	return true;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <linux/sockios.h>
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
@@ -37,6 +38,8 @@
 #define DISCARD_SIZE 16384
 /* Reads of what is dropped in one turn, before others have theirs. */
 #define DISCARDS_PER_TURN 16
+/* Names that are looked up for one client. */
+#define LOOKUPS_MAX 4096
 
 enum target_state {
 	TARGET_RESOLVING,
@@ -84,8 +87,10 @@ target_free(struct target *target, bool reset)
 		target->server->draining_count--;
 	}
 	target->server->target_count--;
-	if (target->query != NULL)
+	if (target->query != NULL) {
+		peer->lookup_count--;
 		resolver_cancel(target->query);
+	}
 	if (target->addresses != NULL)
 		evutil_freeaddrinfo(target->addresses);
 	relay_close(&target->relay, reset);
@@ -387,6 +392,7 @@ on_resolved(int error, struct evutil_addrinfo *found, void *arg)
 	struct target *target = arg;
 
 	target->query = NULL;
+	target->peer->lookup_count--;
 	target->addresses = target->address = found;
 	if (error != 0)
 		log_debug("%s: stream %u: the name does not resolve: %s", target->peer->name,
@@ -480,6 +486,14 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+static bool
+is_address(const char *host)
+{
+	uint8_t address[sizeof(struct in6_addr)];
+
+	return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
+}
+
 void
 target_open(struct peer *peer, struct wisp_stream *stream, const struct wisp_destination *destination)
 {
@@ -493,6 +507,11 @@ target_open(struct peer *peer, struct wisp_stream *stream, const struct wisp_des
 		address_join(host, destination->port, text), destination->type == WISP_UDP ? " (UDP)" : "");
 	if (peer->server->target_count >= peer->server->options->max_targets) {
 		log_debug("%s: stream %u: no descriptors are left for it", peer->name, wisp_stream_id(stream));
+		wisp_stream_close(stream, WISP_REASON_THROTTLED);
+		return;
+	}
+	if (peer->lookup_count >= LOOKUPS_MAX && !is_address(host)) {
+		log_debug("%s: stream %u: too many names are being looked up", peer->name, wisp_stream_id(stream));
 		wisp_stream_close(stream, WISP_REASON_THROTTLED);
 		return;
 	}
@@ -516,6 +535,8 @@ target_open(struct peer *peer, struct wisp_stream *stream, const struct wisp_des
 	set_timer(target, RESOLVE_MS);
 	wisp_stream_accept(stream, &stream_callbacks, target);
 	target->query = resolver_lookup(peer->server->resolver, host, destination->port, on_resolved, target);
-	if (target->query == NULL)
+	if (target->query != NULL)
+		peer->lookup_count++;
+	else
 		end(target, WISP_REASON_THROTTLED);
 }

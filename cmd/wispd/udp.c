@@ -42,8 +42,10 @@ static void
 udp_free(struct udp *udp)
 {
 	udp->peer->server->target_count--;
-	if (udp->query != NULL)
+	if (udp->query != NULL) {
+		udp->peer->lookup_count--;
 		resolver_cancel(udp->query);
+	}
 	if (udp->fd >= 0) {
 		event_del(&udp->event);
 		close(udp->fd);
@@ -200,6 +202,7 @@ on_resolved(int error, struct evutil_addrinfo *found, void *arg)
 	size_t size;
 
 	udp->query = NULL;
+	udp->peer->lookup_count--;
 	if (error != 0)
 		log_debug("%s: stream %u: the name does not resolve: %s", udp->peer->name, wisp_stream_id(udp->stream),
 			evutil_gai_strerror(error));
@@ -250,6 +253,8 @@ udp_open(struct peer *peer, struct wisp_stream *stream, const char *host, uint16
 	set_timer(udp, RESOLVE_MS);
 	wisp_stream_accept(stream, &stream_callbacks, udp);
 	udp->query = resolver_lookup(peer->server->resolver, host, port, on_resolved, udp);
-	if (udp->query == NULL)
+	if (udp->query != NULL)
+		peer->lookup_count++;
+	else
 		end(udp, WISP_REASON_THROTTLED);
 }

@@ -52,7 +52,7 @@ Rounds = list[list[str]]
 class Names:
     """A name server. The answers to the first, second ... question for a name are rounds of
     addresses, the last of which is for all that follow; OTHERS are the addresses of all other
-    names, or None: there are no others.
+    names, or None: there are no others. Names that end in ".silent" get no answer.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -68,7 +68,8 @@ class Names:
                 question, where = self._sock.recvfrom(512)
             except OSError:
                 return
-            self._sock.sendto(self._answer(question), where)
+            if b"\x06silent\0" not in question:
+                self._sock.sendto(self._answer(question), where)
 
     def _answer(self, question: bytes) -> bytes:
         labels, at = [], 12

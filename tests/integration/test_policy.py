@@ -16,6 +16,8 @@ from wispclient import WispClient, open_client
 
 PUBLIC, PUBLIC_6 = "1.2.3.4", "2600::4"
 PRIVATE = "10.1.2.3"
+#: Names that wispd looks up for one client at once.
+LOOKUPS = 4096
 
 LOOPBACK_ADDRESSES = ["127.0.0.1", "127.255.255.254", "0.0.0.0", "0.1.2.3", "::1", "::"]
 PRIVATE_ADDRESSES = [
@@ -41,7 +43,7 @@ SPELLINGS = [
     "fe80::1%lo", "::1%lo", "[::1]", "127.0.0.1:80", "127.0.0.1%00",
 ]
 
-streams = itertools.count(1)
+streams = itertools.count(10_000)
 
 
 class Kind(NamedTuple):
@@ -183,3 +185,16 @@ def test_permissions(start: Start, tmp_path: Path, kind: Kind, option: str, allo
             assert refusal(island, client, kind, address) == packets.BLOCKED
         for address in RESERVED_ADDRESSES:
             assert refusal(island, client, kind, address) == packets.INVALID
+
+
+def test_names_without_an_answer(island: Island, kind: Kind) -> None:
+    """They keep nobody's others waiting; each client has a bound, and addresses need no place."""
+    island.names.answers["good.test"] = [[PUBLIC]]
+    with open_client(island.path) as greedy, open_client(island.path) as modest:
+        greedy.send(*(packets.connect(stream, f"{stream}.silent", 1, kind.wisp)
+                      for stream in range(1, LOOKUPS + 2)))
+        assert greedy.recv_type(packets.CLOSE, LOOKUPS + 1).reason == packets.THROTTLED
+        begin(island, greedy, kind, PUBLIC)
+        assert island.reached(kind.socket) == PUBLIC
+        begin(island, modest, kind, "good.test")
+        assert island.reached(kind.socket) == PUBLIC
