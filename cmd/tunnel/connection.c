@@ -70,7 +70,7 @@ take_answer(struct connection *connection, struct lws *wsi)
 static const char *
 explain(const char *text)
 {
-	static const char *const broken[] = {"SYSCALL", "read failed", "losed before"};
+	static const char *const broken[] = {"SYSCALL", "read failed", "losed before", "unexpected eof"};
 
 	if (strstr(text, "SSL err") != NULL)
 		return "the TLS handshake failed";

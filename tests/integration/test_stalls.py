@@ -141,7 +141,8 @@ class Client(NamedTuple):
 
 NO_REQUEST = "too slow to ask for the upgrade"
 NO_INFO = "too slow to introduce itself"
-GONE = "disconnected"  #: by libwebsockets, which has a limit of its own for TLS
+#: Or by libwebsockets, some versions of which have a limit of their own for TLS.
+GONE = f"(disconnected|{NO_REQUEST})"
 
 CLIENT_STALLS = {
     "after TCP": Client(silence, NO_REQUEST),
