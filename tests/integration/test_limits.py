@@ -28,7 +28,6 @@ from origin import Origin, Service as Destination, reset
 from procs import GUARD, Program, in_background, is_probed, rest, wait_until
 from service import Service
 from socks import recv_to_end
-from wispcheck import Targets
 from wispclient import WispClient, connect_socket, http_status, open_client, upgrade_headers
 from wispservers import TlsWispd, Wispd
 
@@ -108,17 +107,6 @@ def test_nothing_is_done_without_descriptors(start: Start, program: str) -> None
             sock.sendall(HELLO)
             assert socks.recv_method(sock) == socks.NO_AUTHENTICATION
     assert process.log.count("cannot accept") == 1
-
-
-def test_targets_without_descriptors(start: Start) -> None:
-    """The oldest connection makes room: it may be one that nobody ends."""
-    targets = start(Targets())
-    with descriptors(targets, 3):  # one of them to accept with
-        oldest, older, newest = [start(connect_socket(targets.port)) for _ in range(3)]
-        for sock in older, newest:
-            sock.sendall(b"!")
-            assert sock.recv(1) == b"!"
-        assert is_ended(oldest)
 
 
 def test_streams_without_descriptors(start: Start, origin: Origin) -> None:
