@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from procs import BUILD, GUARD, SANITIZER_REPORT, Program, clean_environment
+from procs import BUILD, GUARD, SANITIZER_REPORT, clean_environment
 
 PROGRAM = BUILD / "cmd/wispcheck/wispcheck"
 
 PASSED, FAILED, WRONG_USAGE, NO_CONNECTION = 0, 1, 2, 3
 #: Seconds of each of its waits, where a test does not want to wait for long.
 SHORT = 0.5
-
-
-class Targets(Program):
-    """Its targets alone, for another one to use; `port` is the first of theirs."""
-
-    def __init__(self) -> None:
-        base = 20000 + os.getpid() % 1000 * 9  # below those that the kernel gives to others
-        super().__init__("wispcheck", "--targets", "--listen", f"127.0.0.1:{base}")
 
 
 class Run(NamedTuple):
