@@ -152,9 +152,8 @@ on_answer(int error, struct evutil_addrinfo *found, void *arg)
 		event_active(query->deliver, 0, 0);
 }
 
-/* Whether no file can have a say in what it means. */
-static bool
-is_numeric(const char *host)
+bool
+resolver_is_numeric(const char *host)
 {
 	uint8_t address[sizeof(struct in6_addr)];
 
@@ -189,7 +188,7 @@ resolver_lookup(struct resolver *resolver, const char *host, uint16_t port, reso
 	struct resolver_query *query;
 	char service[8];
 
-	if ((resolver->dns == NULL || !is_numeric(host)) && !refresh(resolver))
+	if ((resolver->dns == NULL || !resolver_is_numeric(host)) && !refresh(resolver))
 		return NULL;
 	query = calloc(1, sizeof *query);
 	if (query == NULL)

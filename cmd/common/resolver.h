@@ -5,6 +5,7 @@
 #ifndef RESOLVER_H
 #define RESOLVER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <event2/event.h>
@@ -24,6 +25,9 @@ struct resolver *resolver_new(struct event_base *base);
 
 /* All queries must have ended. NULL is allowed. */
 void resolver_free(struct resolver *resolver);
+
+/* Whether it is an address: nobody is asked, and no file has a say in what it means. */
+bool resolver_is_numeric(const char *host);
 
 /*
  * Look up TCP addresses of a name or a numeric address. The answer comes later, never from within this call. NULL

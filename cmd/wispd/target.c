@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <linux/sockios.h>
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
@@ -486,14 +485,6 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-static bool
-is_address(const char *host)
-{
-	uint8_t address[sizeof(struct in6_addr)];
-
-	return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
-}
-
 void
 target_open(struct peer *peer, struct wisp_stream *stream, const struct wisp_destination *destination)
 {
@@ -510,7 +501,7 @@ target_open(struct peer *peer, struct wisp_stream *stream, const struct wisp_des
 		wisp_stream_close(stream, WISP_REASON_THROTTLED);
 		return;
 	}
-	if (peer->lookup_count >= LOOKUPS_MAX && !is_address(host)) {
+	if (peer->lookup_count >= LOOKUPS_MAX && !resolver_is_numeric(host)) {
 		log_debug("%s: stream %u: too many names are being looked up", peer->name, wisp_stream_id(stream));
 		wisp_stream_close(stream, WISP_REASON_THROTTLED);
 		return;
