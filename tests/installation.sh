@@ -65,7 +65,7 @@ foreign=$(grep -v '^wisp_' <<<"$symbols" || true)
 echo "Programs:"
 "$root/bin/wispsocks" --version
 "$root/bin/wispcheck" --version
-"$root/sbin/wispd" --version
+"$root/bin/wispd" --version
 
 echo "What stands beside them:"
 for file in share/man/man1/wisp{socks,check}.1 share/man/man8/wispd.8 share/man/man5/wispsocks.conf.5 \
