@@ -1,6 +1,26 @@
 # shellcheck shell=bash
 # Sourced by the scripts: installs Debian and Ubuntu packages that are missing.
 
+# How long to wait for somebody else who installs packages: unattended upgrades take minutes.
+APT_WAIT_SECONDS=${APT_WAIT_SECONDS:-900}
+
+# apt_get ARGUMENT ...: apt-get, as root, which waits for its locks. apt itself waits for dpkg's alone, and without a
+# word: those of the lists and of the downloads are tried again. What apt-get says is shown when it fails.
+apt_get() {
+	local as_root=() said end=$((SECONDS + APT_WAIT_SECONDS)) waits=
+	[ "$(id -u)" -eq 0 ] || as_root=(sudo)
+	until said=$("${as_root[@]}" env LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=3 "$@" \
+		2>&1 </dev/null); do
+		if [[ ! $said =~ "Could not get lock"|"is another process using it" ]] || [ "$SECONDS" -ge "$end" ]; then
+			tail -n 20 <<<"$said" >&2
+			return 1
+		fi
+		[ -n "$waits" ] || echo "another program holds a lock of the package system; waiting for it"
+		waits=yes
+		sleep 1
+	done
+}
+
 # need COMMAND-OR-PKGCONFIG-MODULE:PACKAGE ...
 # Installs the package of each command or library that is not there.
 need() {
@@ -14,12 +34,10 @@ need() {
 		echo "missing: ${missing[*]} (Debian's names); install them and run this again" >&2
 		return 1
 	fi
-	local as_root=()
-	[ "$(id -u)" -eq 0 ] || as_root=(sudo)
 	echo "installing: ${missing[*]}"
-	"${as_root[@]}" apt-get update -q >/dev/null
-	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" \
-		</dev/null >/dev/null
+	# What is there of the lists may do, where some of them cannot be had just now.
+	apt_get update || echo "apt-get update failed; installing from the lists that are there" >&2
+	apt_get install -y --no-install-recommends "${missing[@]}"
 }
 
 # What building takes.
@@ -34,7 +52,11 @@ build() {
 	local directory=$1
 	shift
 	if [ ! -x configure ] || [ configure.ac -nt configure ]; then
-		autoreconf -fi >/dev/null 2>&1
+		local said
+		said=$(autoreconf -fi 2>&1) || {
+			echo "$said" >&2
+			return 1
+		}
 	fi
 	mkdir -p "$directory"
 	[ -f "$directory/Makefile" ] || (cd "$directory" && "$OLDPWD/configure" -q "$@")
