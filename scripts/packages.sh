@@ -44,7 +44,8 @@ need() {
 need_to_build() {
 	need pkg-config:pkg-config
 	need gcc:build-essential make:make autoreconf:autoconf automake:automake libtoolize:libtool libevent:libevent-dev \
-		libwebsockets:libwebsockets-dev libssl:libssl-dev libbsd-overlay:libbsd-dev
+		libwebsockets:libwebsockets-dev libssl:libssl-dev libcares:libc-ares-dev libidn2:libidn2-dev \
+		libbsd-overlay:libbsd-dev
 }
 
 # build DIRECTORY CONFIGURE-OPTION ...

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <event2/dns.h>
+#include <event2/util.h>
 #include <netinet/in.h>
 #include <sys/stat.h>
 
@@ -30,6 +31,7 @@ struct resolver {
 
 struct resolver_query {
 	struct resolver *resolver;
+	struct resolver_share *share;              /* NULL when it is not charged */
 	struct evdns_getaddrinfo_request *request; /* NULL once evdns has answered */
 	struct event *deliver;
 	resolver_callback *callback;
@@ -116,10 +118,54 @@ static void
 query_free(struct resolver_query *query)
 {
 	query->resolver->query_count--;
+	if (query->share != NULL)
+		query->share->count--;
 	if (query->found != NULL)
 		evutil_freeaddrinfo(query->found);
 	event_free(query->deliver);
 	free(query);
+}
+
+static enum resolver_result
+result_of(int error)
+{
+	switch (error) {
+	case 0:
+		return RESOLVER_FOUND;
+	case EVUTIL_EAI_NONAME:
+	case EVUTIL_EAI_NODATA:
+		return RESOLVER_NO_NAME;
+	case EVUTIL_EAI_MEMORY:
+		return RESOLVER_NO_MEMORY;
+	default:
+		return RESOLVER_NO_ANSWER;
+	}
+}
+
+const char *
+resolver_text(enum resolver_result result)
+{
+	switch (result) {
+	case RESOLVER_FOUND:
+		return "found";
+	case RESOLVER_NO_NAME:
+		return "no such host";
+	case RESOLVER_NO_ANSWER:
+		return "no answer from the name servers";
+	case RESOLVER_NO_MEMORY:
+		return "out of memory";
+	}
+	return "unknown";
+}
+
+static void
+gather(const struct evutil_addrinfo *found, struct addresses *addresses)
+{
+	struct addresses v6 = {.count = 0}, v4 = {.count = 0};
+
+	for (; found != NULL; found = found->ai_next)
+		addresses_add(found->ai_family == AF_INET6 ? &v6 : &v4, found->ai_addr, (socklen_t)found->ai_addrlen);
+	addresses_merge(addresses, &v6, &v4);
 }
 
 static void
@@ -128,13 +174,13 @@ on_deliver(evutil_socket_t fd, short what, void *arg)
 	struct resolver_query *query = arg;
 	resolver_callback *const callback = query->callback;
 	void *const callback_arg = query->arg;
-	struct evutil_addrinfo *const found = query->found;
-	const int error = query->error;
+	const enum resolver_result result = result_of(query->error);
+	struct addresses found;
 
 	(void)fd, (void)what;
-	query->found = NULL;
+	gather(query->found, &found);
 	query_free(query);
-	callback(error, found, callback_arg);
+	callback(result == RESOLVER_FOUND && found.count == 0 ? RESOLVER_NO_NAME : result, &found, callback_arg);
 }
 
 /* evdns answers numeric addresses from within the call, and cancelled queries later: both are evened out here. */
@@ -181,13 +227,18 @@ is_dns_name(const char *host)
 }
 
 struct resolver_query *
-resolver_lookup(struct resolver *resolver, const char *host, uint16_t port, resolver_callback *callback, void *arg)
+resolver_lookup(struct resolver *resolver, struct resolver_share *share, const char *host, uint16_t port,
+	resolver_callback *callback, void *arg)
 {
 	struct evutil_addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
 	struct evdns_getaddrinfo_request *request;
 	struct resolver_query *query;
 	char service[8];
 
+	if (resolver_is_numeric(host))
+		share = NULL;
+	else if (share != NULL && share->count >= RESOLVER_SHARE_MAX)
+		return NULL;
 	if ((resolver->dns == NULL || !resolver_is_numeric(host)) && !refresh(resolver))
 		return NULL;
 	query = calloc(1, sizeof *query);
@@ -202,6 +253,9 @@ resolver_lookup(struct resolver *resolver, const char *host, uint16_t port, reso
 		return NULL;
 	}
 	resolver->query_count++;
+	query->share = share;
+	if (share != NULL)
+		share->count++;
 	if (!is_dns_name(host)) {
 		query->error = EVUTIL_EAI_NONAME;
 		event_active(query->deliver, 0, 0);

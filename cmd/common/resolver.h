@@ -6,19 +6,36 @@
 #define RESOLVER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <event2/event.h>
-#include <event2/util.h>
+
+#include "addresses.h"
+
+/* So many names at once are looked up for one share; lookups of addresses do not count. */
+#define RESOLVER_SHARE_MAX 4096
 
 struct resolver;
 struct resolver_query;
 
+/* Who look-ups are charged to: a member of its owner, which is zero to begin with. */
+struct resolver_share {
+	size_t count; /* of look-ups under way */
+};
+
+enum resolver_result {
+	RESOLVER_FOUND,
+	RESOLVER_NO_NAME,   /* there is no such name, or it has no address */
+	RESOLVER_NO_ANSWER, /* name servers could not be asked, did not answer, or had failures of their own */
+	RESOLVER_NO_MEMORY,
+};
+
 /*
- * The answer: `error` is 0 or an EVUTIL_EAI_ code, and `found` a list for the callback to free with
- * evutil_freeaddrinfo(). The query is gone when it is called.
+ * The answer. `found` has at least one address when the result is RESOLVER_FOUND, IPv6 and IPv4 in turn, each with the
+ * port, and is gone after the call. So is the query.
  */
-typedef void resolver_callback(int error, struct evutil_addrinfo *found, void *arg);
+typedef void resolver_callback(enum resolver_result result, const struct addresses *found, void *arg);
 
 /* NULL without memory. */
 struct resolver *resolver_new(struct event_base *base);
@@ -30,13 +47,17 @@ void resolver_free(struct resolver *resolver);
 bool resolver_is_numeric(const char *host);
 
 /*
- * Look up TCP addresses of a name or a numeric address. The answer comes later, never from within this call. NULL
- * without memory; there is no answer then.
+ * Look up the addresses of a name or a numeric address. It is charged to `share`, which outlives it; NULL is for those
+ * of the program itself. The answer comes later, never from within this call. NULL without memory, and when the share
+ * has too many look-ups under way; there is no answer then.
  */
-struct resolver_query *resolver_lookup(
-	struct resolver *resolver, const char *host, uint16_t port, resolver_callback *callback, void *arg);
+struct resolver_query *resolver_lookup(struct resolver *resolver, struct resolver_share *share, const char *host,
+	uint16_t port, resolver_callback *callback, void *arg);
 
 /* Forget a query: its callback will not be called. */
 void resolver_cancel(struct resolver_query *query);
+
+/* The result in words, for "cannot resolve HOST: ...". */
+const char *resolver_text(enum resolver_result result);
 
 #endif

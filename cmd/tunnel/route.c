@@ -124,9 +124,10 @@ route_port(const struct route *route)
 }
 
 void
-route_set_addresses(struct route *route, const struct evutil_addrinfo *found)
+route_set_addresses(struct route *route, const struct addresses *found)
 {
-	addresses_order(&route->addresses, found, &route->worked);
+	route->addresses = *found;
+	addresses_prefer(&route->addresses, &route->worked);
 	route->next_address = 0;
 	failure_clear(&route->worst);
 }

@@ -69,7 +69,7 @@ const char *route_host(const struct route *route);
 uint16_t route_port(const struct route *route);
 
 /* These are the addresses of that host. */
-void route_set_addresses(struct route *route, const struct evutil_addrinfo *found);
+void route_set_addresses(struct route *route, const struct addresses *found);
 
 /* The next address to try; NULL when there is none left. */
 const struct address *route_next_address(struct route *route);

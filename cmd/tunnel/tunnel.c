@@ -541,25 +541,19 @@ try_address(struct tunnel *tunnel)
 }
 
 static void
-on_resolved(int error, struct evutil_addrinfo *found, void *arg)
+on_resolved(enum resolver_result result, const struct addresses *found, void *arg)
 {
 	struct tunnel *tunnel = arg;
 
 	tunnel->query = NULL;
-	if (error != 0) {
+	if (result != RESOLVER_FOUND) {
 		failure_set(&tunnel->failure, FAILURE_PASSING, "cannot resolve %s%s: %s",
 			tunnel->route.proxy != NULL ? "the proxy " : "", route_host(&tunnel->route),
-			error == EVUTIL_EAI_NONAME ? "no such host" : evutil_gai_strerror(error));
+			resolver_text(result));
 		on_failure(tunnel);
 		return;
 	}
 	route_set_addresses(&tunnel->route, found);
-	evutil_freeaddrinfo(found);
-	if (!route_has_more_addresses(&tunnel->route)) {
-		failure_set(&tunnel->failure, FAILURE_PASSING, "%s has no address", route_host(&tunnel->route));
-		on_failure(tunnel);
-		return;
-	}
 	try_address(tunnel);
 }
 
@@ -571,7 +565,7 @@ go(struct tunnel *tunnel)
 	failure_clear(&tunnel->failure);
 	set_limit(tunnel, ATTEMPT_MS);
 	tunnel->query = resolver_lookup(
-		tunnel->resolver, route_host(&tunnel->route), route_port(&tunnel->route), on_resolved, tunnel);
+		tunnel->resolver, NULL, route_host(&tunnel->route), route_port(&tunnel->route), on_resolved, tunnel);
 	if (tunnel->query == NULL) {
 		failure_set(&tunnel->failure, FAILURE_PASSING, "out of memory");
 		event_active(&tunnel->run_event, EV_TIMEOUT, 0);

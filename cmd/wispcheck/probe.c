@@ -60,25 +60,24 @@ on_received(void *arg, uint8_t *p, size_t n)
 }
 
 static void
-on_resolved(int error, struct evutil_addrinfo *found, void *arg)
+on_resolved(enum resolver_result result, const struct addresses *found, void *arg)
 {
 	struct probe *probe = arg;
 
 	probe->query = NULL;
-	if (error != 0) {
+	if (result != RESOLVER_FOUND) {
 		failure_set(&probe->failure, FAILURE_PASSING, "cannot resolve %s: %s", route_host(&probe->route),
-			evutil_gai_strerror(error));
+			resolver_text(result));
 		return;
 	}
 	route_set_addresses(&probe->route, found);
-	evutil_freeaddrinfo(found);
 }
 
 static bool
 resolve(struct probe *probe, uint64_t deadline_ms)
 {
 	probe->query = resolver_lookup(
-		probe->resolver, route_host(&probe->route), route_port(&probe->route), on_resolved, probe);
+		probe->resolver, NULL, route_host(&probe->route), route_port(&probe->route), on_resolved, probe);
 	if (probe->query == NULL) {
 		failure_set(&probe->failure, FAILURE_PASSING, "out of memory");
 		return false;

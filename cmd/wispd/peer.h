@@ -19,6 +19,7 @@
 #include <wisp/upgrade.h>
 
 #include "datagrams.h"
+#include "resolver.h"
 #include "wire.h"
 
 struct server;
@@ -51,7 +52,7 @@ struct peer {
 	uint64_t sent_bytes;
 	size_t backlog_bytes;           /* that its targets have not taken */
 	size_t counted_bytes;           /* of these, in the server's sum */
-	size_t lookup_count;            /* of its streams, those whose name is being looked up */
+	struct resolver_share names;    /* the look-ups of its streams' names */
 	struct datagram_pool datagrams; /* for destinations whose names are being looked up */
 	size_t head_size;
 	char *head; /* UPGRADING: the request so far */

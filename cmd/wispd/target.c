@@ -37,8 +37,6 @@
 #define DISCARD_SIZE 16384
 /* Reads of what is dropped in one turn, before others have theirs. */
 #define DISCARDS_PER_TURN 16
-/* Names that are looked up for one client. */
-#define LOOKUPS_MAX 4096
 
 enum target_state {
 	TARGET_RESOLVING,
@@ -56,10 +54,10 @@ struct target {
 	struct relay relay;
 	struct event timer; /* until OPEN: the time to connect; then: the look whether it takes anything */
 	struct resolver_query *query;
-	struct evutil_addrinfo *addresses;
-	struct evutil_addrinfo *address; /* the next to be tried */
-	uint64_t looked_ms;              /* LEAVING: when the last look was */
-	int unsent_bytes;                /* LEAVING: that the target had not confirmed then */
+	struct addresses addresses;
+	size_t next_address; /* the next to be tried */
+	uint64_t looked_ms;  /* LEAVING: when the last look was */
+	int unsent_bytes;    /* LEAVING: that the target had not confirmed then */
 	enum target_state state;
 	uint8_t reason; /* why no address could be connected */
 };
@@ -86,12 +84,8 @@ target_free(struct target *target, bool reset)
 		target->server->draining_count--;
 	}
 	target->server->target_count--;
-	if (target->query != NULL) {
-		peer->lookup_count--;
+	if (target->query != NULL)
 		resolver_cancel(target->query);
-	}
-	if (target->addresses != NULL)
-		evutil_freeaddrinfo(target->addresses);
 	relay_close(&target->relay, reset);
 	event_del(&target->timer);
 	free(target);
@@ -318,9 +312,10 @@ static const struct wisp_stream_callbacks stream_callbacks = {
 
 /* Start to connect a socket to an address. Returns it, or -1 with errno. */
 static int
-start_connect(const struct evutil_addrinfo *address)
+start_connect(const struct address *address)
 {
-	const int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	const struct sockaddr *const sa = (const struct sockaddr *)&address->storage;
+	const int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	const int on = 1, after = PROBE_AFTER_S, every = PROBE_EVERY_S;
 
 	if (fd < 0)
@@ -328,7 +323,7 @@ start_connect(const struct evutil_addrinfo *address)
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &after, sizeof after);
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof every);
-	if (connect(fd, address->ai_addr, (socklen_t)address->ai_addrlen) != 0 && errno != EINPROGRESS) {
+	if (connect(fd, sa, address->size) != 0 && errno != EINPROGRESS) {
 		const int error = errno;
 
 		close(fd);
@@ -350,15 +345,17 @@ note_failure(struct target *target, uint8_t reason)
 static void
 try_addresses(struct target *target)
 {
-	for (; target->address != NULL; target->address = target->address->ai_next) {
-		const uint8_t refusal = policy_check(&target->server->options->policy, target->address->ai_addr);
+	while (target->next_address < target->addresses.count) {
+		const struct address *address = &target->addresses.items[target->next_address++];
+		const uint8_t refusal =
+			policy_check(&target->server->options->policy, (const struct sockaddr *)&address->storage);
 		int fd;
 
 		if (refusal != 0) {
 			note_failure(target, refusal);
 			continue;
 		}
-		fd = start_connect(target->address);
+		fd = start_connect(address);
 		if (fd >= 0 && !relay_open(&target->relay, target->server->base, fd, on_socket, target)) {
 			close(fd);
 			fd = -1;
@@ -368,7 +365,6 @@ try_addresses(struct target *target)
 			continue;
 		}
 		target->state = TARGET_CONNECTING;
-		target->address = target->address->ai_next;
 		set_timer(target, CONNECT_MS);
 		return;
 	}
@@ -386,16 +382,15 @@ try_next(struct target *target, uint8_t reason)
 }
 
 static void
-on_resolved(int error, struct evutil_addrinfo *found, void *arg)
+on_resolved(enum resolver_result result, const struct addresses *found, void *arg)
 {
 	struct target *target = arg;
 
 	target->query = NULL;
-	target->peer->lookup_count--;
-	target->addresses = target->address = found;
-	if (error != 0)
+	target->addresses = *found;
+	if (result != RESOLVER_FOUND)
 		log_debug("%s: stream %u: the name does not resolve: %s", target->peer->name,
-			wisp_stream_id(target->stream), evutil_gai_strerror(error));
+			wisp_stream_id(target->stream), resolver_text(result));
 	try_addresses(target);
 }
 
@@ -501,11 +496,6 @@ target_open(struct peer *peer, struct wisp_stream *stream, const struct wisp_des
 		wisp_stream_close(stream, WISP_REASON_THROTTLED);
 		return;
 	}
-	if (peer->lookup_count >= LOOKUPS_MAX && !resolver_is_numeric(host)) {
-		log_debug("%s: stream %u: too many names are being looked up", peer->name, wisp_stream_id(stream));
-		wisp_stream_close(stream, WISP_REASON_THROTTLED);
-		return;
-	}
 	if (destination->type == WISP_UDP) {
 		udp_open(peer, stream, host, destination->port);
 		return;
@@ -525,9 +515,8 @@ target_open(struct peer *peer, struct wisp_stream *stream, const struct wisp_des
 	evtimer_assign(&target->timer, peer->server->base, on_timer, target);
 	set_timer(target, RESOLVE_MS);
 	wisp_stream_accept(stream, &stream_callbacks, target);
-	target->query = resolver_lookup(peer->server->resolver, host, destination->port, on_resolved, target);
-	if (target->query != NULL)
-		peer->lookup_count++;
-	else
+	target->query =
+		resolver_lookup(peer->server->resolver, &peer->names, host, destination->port, on_resolved, target);
+	if (target->query == NULL)
 		end(target, WISP_REASON_THROTTLED);
 }

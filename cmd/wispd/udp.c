@@ -42,10 +42,8 @@ static void
 udp_free(struct udp *udp)
 {
 	udp->peer->server->target_count--;
-	if (udp->query != NULL) {
-		udp->peer->lookup_count--;
+	if (udp->query != NULL)
 		resolver_cancel(udp->query);
-	}
 	if (udp->fd >= 0) {
 		event_del(&udp->event);
 		close(udp->fd);
@@ -155,14 +153,15 @@ on_socket(evutil_socket_t fd, short what, void *arg)
 
 /* Open a socket to an address. Returns 0, or the reason why that cannot be. */
 static uint8_t
-open_socket(struct udp *udp, const struct evutil_addrinfo *address)
+open_socket(struct udp *udp, const struct address *address)
 {
 	struct event_base *base = udp->peer->server->base;
-	const int fd = socket(address->ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	const struct sockaddr *const sa = (const struct sockaddr *)&address->storage;
+	const int fd = socket(sa->sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return errno == EAFNOSUPPORT ? WISP_REASON_UNREACHABLE : WISP_REASON_THROTTLED;
-	if (connect(fd, address->ai_addr, (socklen_t)address->ai_addrlen) != 0) {
+	if (connect(fd, sa, address->size) != 0) {
 		close(fd);
 		return WISP_REASON_UNREACHABLE;
 	}
@@ -177,13 +176,15 @@ open_socket(struct udp *udp, const struct evutil_addrinfo *address)
 
 /* The first address that may be reached, and can, is taken: nothing tells whether anybody answers there. */
 static uint8_t
-open_first(struct udp *udp, const struct evutil_addrinfo *addresses)
+open_first(struct udp *udp, const struct addresses *addresses)
 {
 	uint8_t reason = WISP_REASON_UNREACHABLE;
 
-	for (; addresses != NULL; addresses = addresses->ai_next) {
-		const uint8_t refusal = policy_check(&udp->peer->server->options->policy, addresses->ai_addr);
-		const uint8_t failure = refusal != 0 ? refusal : open_socket(udp, addresses);
+	for (size_t i = 0; i < addresses->count; i++) {
+		const struct address *address = &addresses->items[i];
+		const uint8_t refusal =
+			policy_check(&udp->peer->server->options->policy, (const struct sockaddr *)&address->storage);
+		const uint8_t failure = refusal != 0 ? refusal : open_socket(udp, address);
 
 		if (failure == 0)
 			return 0;
@@ -194,7 +195,7 @@ open_first(struct udp *udp, const struct evutil_addrinfo *addresses)
 }
 
 static void
-on_resolved(int error, struct evutil_addrinfo *found, void *arg)
+on_resolved(enum resolver_result result, const struct addresses *found, void *arg)
 {
 	struct udp *udp = arg;
 	static uint8_t p[WISP_DATAGRAM_MAX];
@@ -202,13 +203,10 @@ on_resolved(int error, struct evutil_addrinfo *found, void *arg)
 	size_t size;
 
 	udp->query = NULL;
-	udp->peer->lookup_count--;
-	if (error != 0)
+	if (result != RESOLVER_FOUND)
 		log_debug("%s: stream %u: the name does not resolve: %s", udp->peer->name, wisp_stream_id(udp->stream),
-			evutil_gai_strerror(error));
+			resolver_text(result));
 	reason = open_first(udp, found);
-	if (found != NULL)
-		evutil_freeaddrinfo(found);
 	if (reason != 0) {
 		end(udp, reason);
 		return;
@@ -252,9 +250,7 @@ udp_open(struct peer *peer, struct wisp_stream *stream, const char *host, uint16
 	evtimer_assign(&udp->timer, peer->server->base, on_timer, udp);
 	set_timer(udp, RESOLVE_MS);
 	wisp_stream_accept(stream, &stream_callbacks, udp);
-	udp->query = resolver_lookup(peer->server->resolver, host, port, on_resolved, udp);
-	if (udp->query != NULL)
-		peer->lookup_count++;
-	else
+	udp->query = resolver_lookup(peer->server->resolver, &peer->names, host, port, on_resolved, udp);
+	if (udp->query == NULL)
 		end(udp, WISP_REASON_THROTTLED);
 }

@@ -73,9 +73,9 @@ def test_output_that_cannot_be_written(option: list[str]) -> None:
     assert result.stderr.startswith(b"error: ")
 
 
-@pytest.mark.parametrize("program, libraries", [("wispsocks", ["libevent", "libwebsockets"]),
-                                                ("wispd", ["libevent", "libwebsockets"]),
-                                                ("wispcheck", ["libevent", "libwebsockets"])])
+@pytest.mark.parametrize("program, libraries", [("wispsocks", ["libevent", "libwebsockets", "c-ares"]),
+                                                ("wispd", ["libevent", "libwebsockets", "c-ares"]),
+                                                ("wispcheck", ["libevent", "libwebsockets", "c-ares"])])
 def test_version(program: str, libraries: list[str]) -> None:
     """The program's version, and those of the libraries it runs on."""
     result = run(program, "--version")

@@ -6,33 +6,27 @@
 #include <string.h>
 
 #include <arpa/inet.h>
+#include <event2/util.h>
 
 #include "addresses.h"
 
 #define FOUND_MAX 40
 
-/* A list of addresses as a resolver gives it. */
+/* The addresses of each family that a resolver has found. */
 struct found {
-	struct evutil_addrinfo nodes[FOUND_MAX];
-	struct sockaddr_storage storage[FOUND_MAX];
-	size_t count;
+	struct addresses v6;
+	struct addresses v4;
 };
 
 static void
 find(struct found *found, const char *text)
 {
-	const size_t i = found->count++;
-	int size = sizeof found->storage[i];
+	struct sockaddr_storage storage = {0};
+	struct sockaddr *const sa = (struct sockaddr *)&storage;
+	int size = sizeof storage;
 
-	assert_true(i < FOUND_MAX);
-	memset(&found->nodes[i], 0, sizeof found->nodes[i]);
-	memset(&found->storage[i], 0, sizeof found->storage[i]);
-	assert_int_equal(evutil_parse_sockaddr_port(text, (struct sockaddr *)&found->storage[i], &size), 0);
-	found->nodes[i].ai_family = found->storage[i].ss_family;
-	found->nodes[i].ai_addr = (struct sockaddr *)&found->storage[i];
-	found->nodes[i].ai_addrlen = (socklen_t)size;
-	if (i > 0)
-		found->nodes[i - 1].ai_next = &found->nodes[i];
+	assert_int_equal(evutil_parse_sockaddr_port(text, sa, &size), 0);
+	addresses_add(sa->sa_family == AF_INET6 ? &found->v6 : &found->v4, sa, (socklen_t)size);
 }
 
 /* `texts` are separated by spaces. */
@@ -43,7 +37,7 @@ find_all(struct found *found, const char *texts)
 	char *rest = copy;
 	char *text;
 
-	found->count = 0;
+	found->v6.count = found->v4.count = 0;
 	snprintf(copy, sizeof copy, "%s", texts);
 	while ((text = strsep(&rest, " ")) != NULL)
 		find(found, text);
@@ -57,7 +51,8 @@ expect_order(const char *texts, const struct addresses *worked, const char *expe
 	char text[1024] = "";
 
 	find_all(&found, texts);
-	addresses_order(&addresses, found.nodes, worked);
+	addresses_merge(&addresses, &found.v6, &found.v4);
+	addresses_prefer(&addresses, worked);
 	for (size_t i = 0; i < addresses.count; i++) {
 		char one[ADDRESS_TEXT_SIZE];
 
@@ -72,10 +67,9 @@ remember(struct addresses *worked, const char *text)
 {
 	struct found found = {0};
 	struct addresses one;
-	const struct addresses none = {0};
 
 	find(&found, text);
-	addresses_order(&one, found.nodes, &none);
+	addresses_merge(&one, &found.v6, &found.v4);
 	addresses_remember(worked, &one.items[0]);
 }
 
@@ -112,7 +106,6 @@ what_worked_last_is_first(void **state)
 static void
 numbers_are_bounded(void **state)
 {
-	const struct addresses none = {0};
 	struct addresses worked = {0}, addresses;
 	struct found found = {0};
 	char text[32];
@@ -123,7 +116,7 @@ numbers_are_bounded(void **state)
 		find(&found, text);
 		remember(&worked, text);
 	}
-	addresses_order(&addresses, found.nodes, &none);
+	addresses_merge(&addresses, &found.v6, &found.v4);
 	assert_int_equal(addresses.count, ADDRESSES_MAX);
 	assert_int_equal(worked.count, ADDRESSES_MAX);
 	expect_order("10.0.0.39:80 10.0.0.40:80", &worked, "10.0.0.40:80 10.0.0.39:80");

@@ -219,13 +219,11 @@ follow_redirect(void)
 static bool answered;
 
 static void
-on_found(int error, struct evutil_addrinfo *found, void *arg)
+on_found(enum resolver_result result, const struct addresses *found, void *arg)
 {
 	(void)arg;
-	if (is_good(error == 0))
-		assert_int_equal(found->ai_family, AF_INET);
-	if (found != NULL)
-		evutil_freeaddrinfo(found);
+	if (is_good(result == RESOLVER_FOUND))
+		assert_int_equal(found->items[0].storage.ss_family, AF_INET);
 	answered = true;
 }
 
@@ -240,7 +238,7 @@ look_up(void)
 		return;
 	for (int cancelled = 0; cancelled < 2; cancelled++) {
 		answered = false;
-		query = resolver_lookup(resolver, "127.0.0.1", 80, on_found, NULL);
+		query = resolver_lookup(resolver, NULL, "127.0.0.1", 80, on_found, NULL);
 		if (is_good(query != NULL) && cancelled)
 			resolver_cancel(query);
 		event_base_loop(base, EVLOOP_NONBLOCK);
