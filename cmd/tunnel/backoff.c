@@ -2,36 +2,75 @@
 
 #include <openssl/rand.h>
 
-#define DELAY_MIN_MS 500
-#define DELAY_MAX_MS 30000
-
 void
 backoff_reset(struct backoff *backoff)
 {
-	backoff->delay_ms = DELAY_MIN_MS;
+	backoff->pause_ms = BACKOFF_MIN_MS;
+	backoff->whole = false;
 }
 
 void
-backoff_slow(struct backoff *backoff)
+backoff_begin(struct backoff *backoff, uint64_t now_ms)
 {
-	backoff->delay_ms = DELAY_MAX_MS;
+	/*
+	 * Attempts in a hurry do not count: otherwise, some seconds of them would leave the longest pause to who comes
+	 * later.
+	 */
+	if (backoff->whole)
+		backoff->pause_ms = backoff->pause_ms * 2 < BACKOFF_MAX_MS ? backoff->pause_ms * 2 : BACKOFF_MAX_MS;
+	backoff->whole = false;
+	backoff->refused = false;
+	backoff->begun_ms = now_ms;
 }
 
-/* Up to a quarter less than the delay, so that the clients of a server that comes back do not come all at once. */
+void
+backoff_refuse(struct backoff *backoff)
+{
+	backoff->refused = true;
+	backoff->pause_ms = BACKOFF_MAX_MS;
+}
+
+void
+backoff_stood(struct backoff *backoff, uint64_t stood_ms)
+{
+	if (!backoff->refused && stood_ms >= BACKOFF_STOOD_MS)
+		backoff_reset(backoff);
+}
+
+/* Up to a quarter less than the pause, so that the clients of a server that comes back do not come all at once. */
 static uint64_t
-with_jitter(uint64_t delay_ms)
+with_jitter(uint64_t pause_ms)
 {
 	uint16_t random = 0;
 
 	RAND_bytes((unsigned char *)&random, sizeof random);
-	return delay_ms - delay_ms / 4 * random / UINT16_MAX;
+	return pause_ms - pause_ms / 4 * random / UINT16_MAX;
 }
 
 uint64_t
-backoff_next_ms(struct backoff *backoff)
+backoff_next_ms(struct backoff *backoff, uint64_t now_ms)
 {
-	const uint64_t delay_ms = backoff->delay_ms;
+	const bool hurry = !backoff->refused && now_ms < backoff->hurry_until_ms;
+	uint64_t pause_ms = with_jitter(backoff->pause_ms);
 
-	backoff->delay_ms = delay_ms * 2 < DELAY_MAX_MS ? delay_ms * 2 : DELAY_MAX_MS;
-	return with_jitter(delay_ms);
+	backoff->whole = !hurry || pause_ms <= BACKOFF_HURRY_MS;
+	if (!backoff->whole)
+		pause_ms = BACKOFF_HURRY_MS;
+	backoff->due_ms = now_ms + pause_ms;
+	return pause_ms;
+}
+
+bool
+backoff_hurry(struct backoff *backoff, uint64_t now_ms, uint64_t patience_ms, uint64_t *delay_ms)
+{
+	const uint64_t earliest_ms = backoff->begun_ms + BACKOFF_HURRY_MS;
+	const uint64_t due_ms = earliest_ms > now_ms ? earliest_ms : now_ms;
+
+	backoff->hurry_until_ms = now_ms + patience_ms;
+	if (backoff->refused || due_ms >= backoff->due_ms)
+		return false;
+	backoff->due_ms = due_ms;
+	backoff->whole = false;
+	*delay_ms = due_ms - now_ms;
+	return true;
 }

@@ -12,6 +12,7 @@
 #include "file.h"
 #include "header.h"
 #include "introduction.h"
+#include "liveness.h"
 #include "log.h"
 #include "notify.h"
 #include "resolver.h"
@@ -27,10 +28,6 @@
 #define SERVER_MS 3000
 /* When it is time to go back to the first server, but there are streams, how often to look whether they are gone. */
 #define RETURN_CHECK_MS 1000
-/* When programs wait for the tunnel, attempts are this close at the closest. */
-#define HURRY_MS 2000
-/* A connection that lasted this long was a good one: the next delay is the shortest again. */
-#define STOOD_MS 10000
 /* libwebsockets has timeouts of its own while it connects. */
 #define TICK_MS 250
 /* Reads in one turn, before others have theirs. Of tiny packets a few reads are a lot of work. */
@@ -63,18 +60,12 @@ struct tunnel {
 	char host_header[HEADER_HOST_SIZE]; /* "" for the URL's */
 	struct event attempt_timer;         /* WAITING: the next attempt; otherwise: the end of this one */
 	struct event tick_timer;
-	struct event run_event;  /* there is something to send or to read */
-	struct event held_timer; /* the session's deadline */
-	struct event ping_timer;
+	struct event run_event;    /* there is something to send or to read */
+	struct event held_timer;   /* the session's deadline */
 	struct event return_timer; /* to the first server */
 	struct backoff backoff;
-	bool refused;             /* what does not get better by hurrying */
-	uint64_t hurry_until_ms;  /* somebody may be waiting up to then */
-	uint64_t attempted_ms;    /* the last one */
-	uint64_t next_attempt_ms; /* WAITING */
+	struct liveness liveness; /* UP */
 	uint64_t up_ms;
-	uint64_t heard_ms; /* when something last arrived */
-	bool unanswered;   /* a ping has been sent since */
 	uint64_t sent_bytes;
 
 	struct credentials credentials;
@@ -85,8 +76,6 @@ struct tunnel {
 	bool blocked; /* the server takes nothing for now */
 	bool paused;
 	uint64_t connections;
-	uint64_t pinged_us; /* when the last ping was sent */
-	uint64_t round_trip_us;
 };
 
 static void begin_attempt(struct tunnel *tunnel);
@@ -106,22 +95,14 @@ disconnect(struct tunnel *tunnel)
 	evtimer_del(&tunnel->tick_timer);
 	evtimer_del(&tunnel->run_event);
 	evtimer_del(&tunnel->held_timer);
-	evtimer_del(&tunnel->ping_timer);
 	evtimer_del(&tunnel->return_timer);
+	liveness_end(&tunnel->liveness);
 	connection_close(&tunnel->connection);
 	if (tunnel->query != NULL)
 		resolver_cancel(tunnel->query);
 	tunnel->query = NULL;
 	tunnel->session = NULL;
 	wisp_session_free(session);
-}
-
-/* A connection that stood for long does not add to the failures before it. */
-static void
-note_end(struct tunnel *tunnel)
-{
-	if (!tunnel->refused && clock_now_ms() - tunnel->up_ms >= STOOD_MS)
-		backoff_reset(&tunnel->backoff);
 }
 
 static void
@@ -134,15 +115,12 @@ log_failure(const struct tunnel *tunnel, const struct url *server, bool was_up, 
 static void
 wait_for_next_attempt(struct tunnel *tunnel, bool was_up)
 {
-	const uint64_t pause_ms = backoff_next_ms(&tunnel->backoff);
-	const bool hurry = !tunnel->refused && clock_now_ms() < tunnel->hurry_until_ms;
-	const uint64_t delay_ms = hurry && pause_ms > HURRY_MS ? HURRY_MS : pause_ms;
+	const uint64_t delay_ms = backoff_next_ms(&tunnel->backoff, clock_now_ms());
 	const struct timeval tv = clock_timeval(delay_ms);
 
 	log_failure(tunnel, tunnel->route.server, was_up, delay_ms);
 	notify_status("not connected to %s: %s", tunnel->route.server->authority, tunnel->failure.reason);
 	tunnel->state = TUNNEL_WAITING;
-	tunnel->next_attempt_ms = clock_now_ms() + delay_ms;
 	evtimer_add(&tunnel->attempt_timer, &tv);
 }
 
@@ -157,7 +135,7 @@ on_failure(struct tunnel *tunnel)
 	tunnel->state = TUNNEL_WAITING;
 	disconnect(tunnel);
 	if (was_up)
-		note_end(tunnel);
+		backoff_stood(&tunnel->backoff, clock_now_ms() - tunnel->up_ms);
 	if (connecting) {
 		route_address_failed(&tunnel->route, &tunnel->failure);
 		if (tunnel->failure.kind != FAILURE_ANSWERED && route_has_more_addresses(&tunnel->route)) {
@@ -197,13 +175,6 @@ wants_to_read(const struct tunnel *tunnel)
 	return tunnel->connection.readable && !(tunnel->paused && tunnel->state == TUNNEL_UP);
 }
 
-static void
-note_sign_of_life(struct tunnel *tunnel)
-{
-	tunnel->heard_ms = clock_now_ms();
-	tunnel->unanswered = false;
-}
-
 /* Read what there is, a turn's worth at the most. */
 static void
 receive(struct tunnel *tunnel)
@@ -212,7 +183,7 @@ receive(struct tunnel *tunnel)
 
 	for (int reads = 0; reads < READS_PER_TURN && wants_to_read(tunnel); reads++) {
 		if (connection_read(&tunnel->connection))
-			note_sign_of_life(tunnel);
+			liveness_heard(&tunnel->liveness);
 		if (tunnel->failure.kind != FAILURE_NONE)
 			return;
 		if (clock_now_ms() - began_ms >= TURN_MS)
@@ -229,9 +200,8 @@ on_received(void *arg, uint8_t *p, size_t n)
 
 	if (wisp_session_feed(tunnel->session, p, n))
 		return true;
-	tunnel->refused = introduction_judge(tunnel->session, tunnel->options, &tunnel->route, &tunnel->failure);
-	if (tunnel->refused)
-		backoff_slow(&tunnel->backoff);
+	if (introduction_judge(tunnel->session, tunnel->options, &tunnel->route, &tunnel->failure))
+		backoff_refuse(&tunnel->backoff);
 	return false;
 }
 
@@ -298,7 +268,6 @@ start_session(struct tunnel *tunnel)
 	wire_init(&tunnel->wire);
 	tunnel->blocked = false;
 	tunnel->state = TUNNEL_GREETING;
-	note_sign_of_life(tunnel);
 }
 
 /* Go on with the attempt. */
@@ -385,48 +354,6 @@ on_attempt_timer(evutil_socket_t fd, short what, void *arg)
 	on_failure(tunnel);
 }
 
-/*
- * The next ping comes after an interval, or when the tunnel would be dead: silence does not begin with a ping, and
- * would else be found out up to an interval late.
- */
-static void
-set_ping_timer(struct tunnel *tunnel, uint64_t silent_ms)
-{
-	const uint64_t interval_ms = tunnel->options->ping_interval_ms;
-	const bool soon = !tunnel->paused && silent_ms > interval_ms && silent_ms < 2 * interval_ms;
-	const struct timeval tv = clock_timeval(soon ? 2 * interval_ms - silent_ms : interval_ms);
-
-	if (interval_ms > 0)
-		evtimer_add(&tunnel->ping_timer, &tv);
-}
-
-/* Whether a silence is the server's: not while we do not listen, and not when we stood still ourselves. */
-static bool
-is_to_be_heard(const struct tunnel *tunnel)
-{
-	return !tunnel->paused && tunnel->unanswered && !tunnel->connection.readable;
-}
-
-static void
-on_ping_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct tunnel *tunnel = arg;
-	const uint64_t silent_ms = clock_now_ms() - tunnel->heard_ms;
-
-	(void)fd, (void)what;
-	/* The clock is coarse: rather a tick's worth too early than another round. */
-	if (silent_ms + TICK_MS / 10 >= 2 * tunnel->options->ping_interval_ms && is_to_be_heard(tunnel)) {
-		failure_set(&tunnel->failure, FAILURE_PASSING, "nothing was heard from the server for %.3g s",
-			(double)silent_ms / 1000);
-		on_failure(tunnel);
-		return;
-	}
-	tunnel->pinged_us = clock_now_us();
-	tunnel->unanswered = true;
-	wisp_session_ping(tunnel->session);
-	set_ping_timer(tunnel, silent_ms);
-}
-
 /* Look whether to go back to the first server: when it is time, but not before `delay_ms` from now. */
 static void
 set_return_timer(struct tunnel *tunnel, uint64_t delay_ms)
@@ -458,7 +385,7 @@ on_return_timer(evutil_socket_t fd, short what, void *arg)
 	log_failure(tunnel, tunnel->route.server, true, 0);
 	take_leave(tunnel);
 	disconnect(tunnel);
-	note_end(tunnel);
+	backoff_stood(&tunnel->backoff, clock_now_ms() - tunnel->up_ms);
 	route_go_back(&tunnel->route);
 	begin_attempt(tunnel);
 }
@@ -475,7 +402,7 @@ on_ready(void *arg)
 	tunnel->up_ms = clock_now_ms();
 	evtimer_del(&tunnel->attempt_timer);
 	evtimer_del(&tunnel->tick_timer);
-	set_ping_timer(tunnel, 0);
+	liveness_begin(&tunnel->liveness);
 	log_info("connected to %s (wisp v%u, %s%s%s%s%s)", tunnel->route.server->text,
 		wisp_session_version(tunnel->session), connection_tls_version(&tunnel->connection),
 		tunnel->route.proxy != NULL ? ", through " : "",
@@ -508,8 +435,42 @@ on_pong(void *arg)
 {
 	struct tunnel *tunnel = arg;
 
-	tunnel->round_trip_us = clock_now_us() - tunnel->pinged_us;
+	liveness_pong(&tunnel->liveness);
 }
+
+/* ---- whether the server is there ---- */
+
+static void
+on_ping_due(void *arg)
+{
+	struct tunnel *tunnel = arg;
+
+	wisp_session_ping(tunnel->session);
+}
+
+static bool
+is_listening(void *arg)
+{
+	const struct tunnel *tunnel = arg;
+
+	return !tunnel->paused && !tunnel->connection.readable;
+}
+
+static void
+on_server_gone(void *arg, uint64_t silent_ms)
+{
+	struct tunnel *tunnel = arg;
+
+	failure_set(&tunnel->failure, FAILURE_PASSING, "nothing was heard from the server for %.3g s",
+		(double)silent_ms / 1000);
+	on_failure(tunnel);
+}
+
+static const struct liveness_callbacks liveness_callbacks = {
+	.ping = on_ping_due,
+	.listens = is_listening,
+	.gone = on_server_gone,
+};
 
 /* ---- attempts ---- */
 
@@ -575,9 +536,10 @@ go(struct tunnel *tunnel)
 static void
 begin_attempt(struct tunnel *tunnel)
 {
-	tunnel->attempted_ms = clock_now_ms();
-	tunnel->refused = false;
-	route_begin(&tunnel->route, tunnel->attempted_ms);
+	const uint64_t now_ms = clock_now_ms();
+
+	backoff_begin(&tunnel->backoff, now_ms);
+	route_begin(&tunnel->route, now_ms);
 	go(tunnel);
 }
 
@@ -594,13 +556,10 @@ follow_redirect(struct tunnel *tunnel)
 void
 tunnel_hurry(struct tunnel *tunnel, uint64_t patience_ms)
 {
-	const uint64_t since_ms = clock_now_ms() - tunnel->attempted_ms;
-	const uint64_t wait_ms = since_ms < HURRY_MS ? HURRY_MS - since_ms : 0;
-	const struct timeval tv = clock_timeval(wait_ms);
+	uint64_t delay_ms;
 
-	tunnel->hurry_until_ms = clock_now_ms() + patience_ms;
-	if (tunnel->state == TUNNEL_WAITING && !tunnel->refused && clock_now_ms() + wait_ms < tunnel->next_attempt_ms)
-		evtimer_add(&tunnel->attempt_timer, &tv);
+	if (backoff_hurry(&tunnel->backoff, clock_now_ms(), patience_ms, &delay_ms) && tunnel->state == TUNNEL_WAITING)
+		set_limit(tunnel, delay_ms);
 }
 
 void
@@ -615,7 +574,7 @@ tunnel_resume(struct tunnel *tunnel)
 	if (!tunnel->paused)
 		return;
 	tunnel->paused = false;
-	note_sign_of_life(tunnel); /* it was we who did not listen */
+	liveness_heard(&tunnel->liveness); /* it was we who did not listen */
 	if (tunnel->session != NULL)
 		event_active(&tunnel->run_event, EV_TIMEOUT, 0);
 }
@@ -641,7 +600,7 @@ tunnel_connections(const struct tunnel *tunnel)
 uint64_t
 tunnel_round_trip_us(const struct tunnel *tunnel)
 {
-	return tunnel->round_trip_us;
+	return tunnel->liveness.round_trip_us;
 }
 
 /* ---- files ---- */
@@ -724,8 +683,8 @@ tunnel_new(struct event_base *base, const struct tunnel_options *options, const 
 	evtimer_assign(&tunnel->tick_timer, base, on_tick, tunnel);
 	evtimer_assign(&tunnel->run_event, base, on_run, tunnel);
 	evtimer_assign(&tunnel->held_timer, base, on_run, tunnel);
-	evtimer_assign(&tunnel->ping_timer, base, on_ping_timer, tunnel);
 	evtimer_assign(&tunnel->return_timer, base, on_return_timer, tunnel);
+	liveness_init(&tunnel->liveness, base, options->ping_interval_ms, &liveness_callbacks, tunnel);
 	route_init(&tunnel->route, options->servers, options->server_count, options->return_ms, &options->proxies);
 	headers_host(&options->headers, tunnel->host_header);
 	tunnel->resolver = resolver_new(base);
