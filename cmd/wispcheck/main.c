@@ -13,13 +13,14 @@
 #include "clock.h"
 #include "completion.h"
 #include "credentials.h"
+#include "descriptors.h"
 #include "learn.h"
 #include "log.h"
 #include "options.h"
 #include "probe.h"
 #include "report.h"
 #include "selection.h"
-#include "stop.h"
+#include "signals.h"
 #include "target.h"
 #include "usage.h"
 #include "wire.h"
@@ -235,7 +236,8 @@ static int
 serve_targets(const struct settings *settings, struct event_base *base)
 {
 	const struct place *place = &settings->place;
-	struct stop_signals *signals = stop_signals_new(base, stop, base);
+	static const struct signals_callbacks callbacks = {.stop = stop};
+	struct signals *signals = signals_new(base, &callbacks, base);
 	struct targets *targets = signals != NULL ? targets_start(base, place->host, place->port) : NULL;
 	char text[ADDRESS_JOINED_SIZE];
 
@@ -244,7 +246,7 @@ serve_targets(const struct settings *settings, struct event_base *base)
 			address_join(place->host, place->port, text), TARGET_PORTS - 1);
 		event_base_dispatch(base);
 	}
-	stop_signals_free(signals);
+	signals_free(signals);
 	if (targets == NULL)
 		return EXIT_FAILURE;
 	targets_free(targets);
@@ -403,12 +405,12 @@ main(int argc, char **argv)
 
 	if (result != OPTIONS_RUN)
 		return result;
-	fill_standard_descriptors();
+	descriptors_fill_standard();
 	if (!check(&settings))
 		return OPTIONS_WRONG;
 	usage_hide_proxies();
 	wire_init_log();
-	raise_descriptor_limit();
+	descriptors_raise_limit();
 	signal(SIGPIPE, SIG_IGN);
 	base = event_base_new();
 	if (base == NULL) {

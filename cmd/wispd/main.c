@@ -1,6 +1,5 @@
 /* wispd: a small Wisp server. */
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,18 +7,16 @@
 #include <event2/event.h>
 
 #include "completion.h"
+#include "descriptors.h"
 #include "log.h"
 #include "notify.h"
 #include "options.h"
 #include "privileges.h"
-#include "reload.h"
 #include "sandbox.h"
 #include "server.h"
-#include "stop.h"
+#include "signals.h"
 #include "wire.h"
 
-/* Descriptors that are not for clients and their streams: listeners, libevent, libwebsockets, the resolver. */
-#define OWN_DESCRIPTORS 64
 #define HOUR_MS (3600 * 1000)
 
 struct settings {
@@ -102,18 +99,6 @@ static const struct program program = {
 	.check = check_value,
 };
 
-static void
-stop(void *arg)
-{
-	event_base_loopbreak(arg);
-}
-
-static void
-reload(void *arg)
-{
-	server_reload(arg);
-}
-
 /* Clients add a slash at the end, as the protocol has it: a path without one would be reached by nobody. */
 static bool
 complete_path(struct settings *settings)
@@ -131,25 +116,11 @@ complete_path(struct settings *settings)
 	return true;
 }
 
-/* Share out the descriptors: streams cannot take those that are for clients. */
-static void
-share_descriptors(struct server_options *options)
-{
-	const size_t descriptors = raise_descriptor_limit();
-	const size_t shared = descriptors > 2 * OWN_DESCRIPTORS ? descriptors - OWN_DESCRIPTORS : descriptors / 2;
-
-	if (options->max_clients > shared / 2) {
-		options->max_clients = shared > 2 ? shared / 2 : 1;
-		log_warning("only %zu clients at once: the limit of open files (ulimit -n) is %zu",
-			options->max_clients, descriptors);
-	}
-	options->max_targets = shared - options->max_clients;
-}
-
 static bool
 check(struct settings *settings)
 {
 	struct server_options *options = &settings->server;
+	size_t descriptors;
 
 	if ((options->cert == NULL) != (options->cert_key == NULL)) {
 		options_complain(&program, "--cert and --cert-key belong together");
@@ -165,7 +136,9 @@ check(struct settings *settings)
 		return false;
 	}
 	log_set_level(LOG_LEVEL_INFO + settings->verbosity);
-	share_descriptors(options);
+	descriptors = descriptors_raise_limit();
+	if (options->max_clients > descriptors)
+		options->max_clients = descriptors; /* for libwebsockets; the real bound is share_descriptors() */
 	return true;
 }
 
@@ -188,19 +161,58 @@ confine(const struct settings *settings)
 	return true;
 }
 
+/* Share out the descriptors that are left: streams cannot take those that are for clients. */
 static void
-on_report_signal(evutil_socket_t number, short what, void *arg)
+share_descriptors(struct server_options *options)
 {
-	(void)number, (void)what;
+	struct descriptors descriptors;
+	size_t half;
+
+	descriptors_count(&descriptors);
+	half = descriptors.left > 2 ? descriptors.left / 2 : 1;
+	if (options->max_clients > half) {
+		options->max_clients = half;
+		descriptors_warn(&descriptors, half, "clients");
+	}
+	options->max_targets = descriptors.left - options->max_clients;
+}
+
+static void
+stop(void *arg)
+{
+	const struct server *server = arg;
+
+	event_base_loopbreak(server->base);
+}
+
+static void
+reload(void *arg)
+{
+	server_reload(arg);
+}
+
+static void
+report(void *arg)
+{
 	server_report(arg);
 }
 
+static const struct signals_callbacks signals_callbacks = {
+	.stop = stop,
+	.reload = reload,
+	.report = report,
+};
+
 /* Returns false when it cannot begin: logged. */
 static bool
-run(struct server *server, struct event_base *base, const struct settings *settings)
+run(struct server *server, struct event_base *base, struct settings *settings)
 {
-	const bool good = server_start(server, base, &settings->server) && confine(settings);
+	bool good = server_start(server, base, &settings->server);
 
+	if (good) {
+		share_descriptors(&settings->server);
+		good = confine(settings);
+	}
 	if (good) {
 		notify_ready();
 		event_base_dispatch(base);
@@ -210,23 +222,18 @@ run(struct server *server, struct event_base *base, const struct settings *setti
 }
 
 static int
-serve(const struct settings *settings)
+serve(struct settings *settings)
 {
-	struct event_base *base = event_base_new();
-	struct stop_signals *signals = base != NULL ? stop_signals_new(base, stop, base) : NULL;
-	struct server server;
-	struct reload_signal *hangup = base != NULL ? reload_signal_new(base, reload, &server) : NULL;
-	struct event *report = base != NULL ? evsignal_new(base, SIGUSR1, on_report_signal, &server) : NULL;
-	bool good = signals != NULL && hangup != NULL && report != NULL && event_add(report, NULL) == 0;
+	struct server server = {.base = event_base_new()};
+	struct event_base *base = server.base;
+	struct signals *signals = base != NULL ? signals_new(base, &signals_callbacks, &server) : NULL;
+	bool good = false;
 
-	if (good)
+	if (signals != NULL)
 		good = run(&server, base, settings);
 	else
 		log_error("cannot set up the event loop");
-	stop_signals_free(signals);
-	reload_signal_free(hangup);
-	if (report != NULL)
-		event_free(report);
+	signals_free(signals);
 	if (base != NULL)
 		event_base_free(base);
 	libevent_global_shutdown();
@@ -252,7 +259,7 @@ main(int argc, char **argv)
 
 	if (result != OPTIONS_RUN)
 		return result;
-	fill_standard_descriptors();
+	descriptors_fill_standard();
 	privileges_protect();
 	wire_init_log();
 	if (!check(&settings))

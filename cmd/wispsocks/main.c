@@ -1,6 +1,5 @@
 /* wispsocks: programs that speak SOCKS5 reach the network through a Wisp server. */
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,18 +8,16 @@
 
 #include "bridge.h"
 #include "completion.h"
+#include "descriptors.h"
 #include "log.h"
 #include "notify.h"
 #include "options.h"
 #include "privileges.h"
-#include "reload.h"
 #include "sandbox.h"
-#include "stop.h"
+#include "signals.h"
 #include "usage.h"
 #include "wire.h"
 
-/* Descriptors that are not for clients: the tunnel, listeners, libevent, libwebsockets, the resolver. */
-#define OWN_DESCRIPTORS 64
 #define HOUR_MS (3600 * 1000)
 #define YEAR_MS (365UL * 24 * HOUR_MS)
 
@@ -119,31 +116,11 @@ static const struct program program = {
 	.check = usage_check_value,
 };
 
-static void
-stop(void *arg)
-{
-	event_base_loopbreak(arg);
-}
-
-static void
-reload(void *arg)
-{
-	bridge_reload(arg);
-}
-
-static void
-on_report_signal(evutil_socket_t number, short what, void *arg)
-{
-	(void)number, (void)what;
-	bridge_report(arg);
-}
-
 /* Make the settings complete. Returns false when they make no sense: said. */
 static bool
 check(struct settings *settings)
 {
 	static const enum wisp_versions versions[] = {WISP_VERSION_AUTO, WISP_VERSION_1, WISP_VERSION_2};
-	const size_t descriptors = raise_descriptor_limit();
 	const struct usage usage = {&settings->servers, settings->proxy, "WISPSOCKS_PASSWORD"};
 
 	log_set_level(LOG_LEVEL_INFO + settings->verbosity);
@@ -151,11 +128,7 @@ check(struct settings *settings)
 		return false;
 	settings->bridge.tunnel.versions = versions[settings->versions];
 	settings->bridge.tunnel.udp = !settings->no_udp;
-	if (settings->bridge.max_clients + OWN_DESCRIPTORS > descriptors) {
-		settings->bridge.max_clients = descriptors > 2 * OWN_DESCRIPTORS ? descriptors - OWN_DESCRIPTORS : 1;
-		log_warning("only %zu programs at once: the limit of open files (ulimit -n) is %zu",
-			settings->bridge.max_clients, descriptors);
-	}
+	descriptors_raise_limit();
 	return true;
 }
 
@@ -197,14 +170,56 @@ confine(const struct settings *settings)
 	return true;
 }
 
+static void
+share_descriptors(struct bridge_options *options)
+{
+	struct descriptors descriptors;
+
+	descriptors_count(&descriptors);
+	if (options->max_clients <= descriptors.left)
+		return;
+	options->max_clients = descriptors.left;
+	descriptors_warn(&descriptors, descriptors.left, "programs");
+}
+
+static void
+stop(void *arg)
+{
+	const struct bridge *bridge = arg;
+
+	event_base_loopbreak(bridge->base);
+}
+
+static void
+reload(void *arg)
+{
+	bridge_reload(arg);
+}
+
+static void
+report(void *arg)
+{
+	bridge_report(arg);
+}
+
+static const struct signals_callbacks signals_callbacks = {
+	.stop = stop,
+	.reload = reload,
+	.report = report,
+};
+
 /* Returns false when it cannot go on: logged. */
 static bool
-run(struct bridge *bridge, struct event_base *base, const struct settings *settings)
+run(struct bridge *bridge, struct event_base *base, struct settings *settings)
 {
 	bool good;
 
 	notify_status("connecting to %s", settings->bridge.tunnel.servers[0].authority);
-	good = bridge_start(bridge, base, &settings->bridge) && confine(settings);
+	good = bridge_start(bridge, base, &settings->bridge);
+	if (good) {
+		share_descriptors(&settings->bridge);
+		good = confine(settings);
+	}
 	if (good) {
 		notify_ready();
 		event_base_dispatch(base);
@@ -217,23 +232,18 @@ run(struct bridge *bridge, struct event_base *base, const struct settings *setti
 }
 
 static int
-serve(const struct settings *settings)
+serve(struct settings *settings)
 {
-	struct event_base *base = event_base_new();
-	struct stop_signals *signals = base != NULL ? stop_signals_new(base, stop, base) : NULL;
-	struct bridge bridge;
-	struct reload_signal *hangup = base != NULL ? reload_signal_new(base, reload, &bridge) : NULL;
-	struct event *report = base != NULL ? evsignal_new(base, SIGUSR1, on_report_signal, &bridge) : NULL;
-	bool good = signals != NULL && hangup != NULL && report != NULL && event_add(report, NULL) == 0;
+	struct bridge bridge = {.base = event_base_new()};
+	struct event_base *base = bridge.base;
+	struct signals *signals = base != NULL ? signals_new(base, &signals_callbacks, &bridge) : NULL;
+	bool good = false;
 
-	if (good)
+	if (signals != NULL)
 		good = run(&bridge, base, settings);
 	else
 		log_error("cannot set up the event loop");
-	stop_signals_free(signals);
-	reload_signal_free(hangup);
-	if (report != NULL)
-		event_free(report);
+	signals_free(signals);
 	if (base != NULL)
 		event_base_free(base);
 	libevent_global_shutdown();
@@ -259,7 +269,7 @@ main(int argc, char **argv)
 
 	if (result != OPTIONS_RUN)
 		return result;
-	fill_standard_descriptors();
+	descriptors_fill_standard();
 	privileges_protect();
 	if (!check(&settings))
 		return OPTIONS_WRONG;

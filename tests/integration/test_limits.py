@@ -34,8 +34,9 @@ from wispservers import TlsWispd, Wispd
 HELLO = socks.greeting(socks.NO_AUTHENTICATION)
 HERE = "127.0.0.1"
 HARD_LIMIT = 200
-#: Of HARD_LIMIT, those for clients: half of what wispd leaves to clients and streams.
-CLIENTS = (HARD_LIMIT - 64) // 2
+#: How wispsocks and wispd say how many they serve, and why no more.
+ONLY = (r"^warning: only (\d+) (\w+) at once: (\d+) files are open already, (\d+) are kept for the "
+        r"program itself, and the limit of open files \(ulimit -n\) is (\d+)$")
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 STREAM = 7
 
@@ -73,14 +74,57 @@ def is_ended(sock: socket.socket) -> bool:
 # Descriptors
 
 
+def limited(limit: str) -> tuple[str, str]:
+    return "/usr/bin/prlimit", f"--nofile={limit}"
+
+
 @pytest.mark.parametrize("program, more", [("wispsocks", ["ws://127.0.0.1:1/"]), ("wispd", [])],
                          ids=["wispsocks", "wispd"])
 def test_as_many_descriptors_as_there_may_be(start: Start, program: str, more: list[str]) -> None:
-    limits = ("/usr/bin/prlimit", f"--nofile=100:{HARD_LIMIT}")
-    process = start(Program(program, "-l", f"{HERE}:0", *more, prefix=limits))
+    """What is open is counted, and streams have as many as clients."""
+    process = start(Program(program, "-l", f"{HERE}:0", *more,
+                            prefix=limited(f"100:{HARD_LIMIT}")))
     process.addresses()
     assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE) == (HARD_LIMIT, HARD_LIMIT)
-    process.wait_log(rf"^warning: only \d+ \w+ at once: .*is {HARD_LIMIT}$")
+    count, _, opened, kept, limit = process.wait_log(ONLY).groups()
+    assert int(limit) == HARD_LIMIT
+    assert 5 < int(opened) <= 40
+    left = HARD_LIMIT - int(opened) - int(kept)
+    assert int(count) == (left // 2 if program == "wispd" else left)
+
+
+def test_programs_of_a_low_limit(start: Start, wispd: Wispd, origin: Origin) -> None:
+    """With 64 descriptors, wispsocks serves as many programs as it says, each with a stream."""
+    bridge = start(Bridge(f"ws://{HERE}:{wispd.port}/", prefix=limited("64")))
+    bridge.wait_connected()
+    count = int(bridge.wait_log(ONLY).group(1))
+    assert count >= 24
+    programs = [bridge.dial(HERE, origin.echo.port, b"data") for _ in range(count)]
+    assert all(socks.recv_exactly(program, 4) == b"data" for program in programs)
+    bridge.wait_log(f"^warning: {count} programs are connected")
+    assert "cannot accept" not in bridge.log
+
+
+def test_clients_of_a_low_limit(start: Start, origin: Origin) -> None:
+    """With 64 descriptors, wispd serves as many clients as it says, each with a stream."""
+    server = start(Wispd(prefix=limited("64")))
+    count = int(server.wait_log(ONLY).group(1))
+    assert count >= 12
+    for client in [start(open_client(server.port)) for _ in range(count)]:
+        client.send(packets.connect(1, HERE, origin.echo.port), packets.data(1, b"data"))
+        assert client.recv_data(1, 4) == b"data"
+    server.wait_log(f"^warning: {count} clients are connected")
+    assert "cannot accept" not in server.log
+
+
+@pytest.mark.parametrize("limit", ["20", "24"])
+def test_hardly_any_descriptors(start: Start, origin: Origin, limit: str) -> None:
+    """There is always somebody who is served."""
+    server = start(Wispd(prefix=limited(limit)))
+    bridge = start(Bridge(f"ws://{HERE}:{server.port}/", prefix=limited(limit)))
+    bridge.wait_connected()
+    program = bridge.dial(HERE, origin.echo.port, b"data")
+    assert socks.recv_exactly(program, 4) == b"data"
 
 
 @pytest.mark.parametrize("program", ["wispsocks", "wispd"])
@@ -150,9 +194,10 @@ def test_association_without_descriptors(start: Start, wispd: Wispd, origin: Ori
 
 def test_streams_leave_descriptors_for_clients(start: Start, origin: Origin) -> None:
     """One client takes all the streams there are; others can still come, and have their turn."""
-    server = start(Wispd(prefix=("/usr/bin/prlimit", f"--nofile={HARD_LIMIT}")))
+    server = start(Wispd(prefix=limited(str(HARD_LIMIT))))
+    count = int(server.wait_log(ONLY).group(1))
     with open_client(server.port) as greedy, open_client(server.port) as modest:
-        streams = range(1, CLIENTS + 2)
+        streams = range(1, count + 3)
         for stream in streams:
             greedy.send(packets.connect(stream, HERE, origin.echo.port))
         greedy.send(packets.data(streams[-1], b"echo"))  # an answer if it is not refused

@@ -1,0 +1,70 @@
+#include "descriptors.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <sys/resource.h>
+
+#include "log.h"
+
+/* No more than this is asked for. */
+#define LIMIT_MAX ((size_t)1 << 20)
+/* When a program has just started, its descriptors are below this: the lowest free one is always taken. */
+#define LOOKED_AT 1024
+/* How many to keep, and of a few, half. */
+#define KEPT_MAX 16
+
+static size_t
+current_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return LOOKED_AT;
+	return limit.rlim_cur > LIMIT_MAX ? LIMIT_MAX : (size_t)limit.rlim_cur;
+}
+
+size_t
+descriptors_raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	return current_limit();
+}
+
+void
+descriptors_fill_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+void
+descriptors_count(struct descriptors *descriptors)
+{
+	size_t free_count;
+
+	*descriptors = (struct descriptors){.limit = current_limit()};
+	for (int fd = 0; fd < LOOKED_AT; fd++)
+		descriptors->open += fcntl(fd, F_GETFD) != -1;
+	free_count = descriptors->limit > descriptors->open ? descriptors->limit - descriptors->open : 0;
+	descriptors->kept = free_count / 2 < KEPT_MAX ? free_count / 2 : KEPT_MAX;
+	descriptors->left = free_count > descriptors->kept ? free_count - descriptors->kept : 1;
+}
+
+void
+descriptors_warn(const struct descriptors *descriptors, size_t count, const char *whom)
+{
+	log_warning("only %zu %s at once: %zu files are open already, %zu are kept for the program itself, and the "
+		    "limit of open files (ulimit -n) is %zu",
+		count, whom, descriptors->open, descriptors->kept, descriptors->limit);
+}
