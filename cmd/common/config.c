@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "redact.h"
 #include "value.h"
 
 #define BLANKS " \t\r"
@@ -105,13 +106,24 @@ set(struct reader *reader, const struct option_spec *option, const char *value)
 		return complain(reader, "%s stands in line %u already", option->name, *seen);
 	if (value == NULL && !value_is_optional(option))
 		return complain(reader, "%s needs a value: %s = %s", option->name, option->name, option->argument);
-	if (value != NULL && *value == '\0')
-		return complain(reader, "%s has an empty value", option->name);
 	if (!value_set(reader->program, option, value, reader->values, wrong))
 		return complain(reader, "%s: %s", option->name, wrong);
 	if (*seen == 0)
 		*seen = reader->line;
 	return true;
+}
+
+/* There is no such option. A line without "=" may be a value that is not to be shown: only its first word is. */
+static bool
+complain_of_name(const struct reader *reader, const char *name)
+{
+	char shown[REDACT_SIZE];
+
+	snprintf(shown, sizeof shown, "%.*s", (int)strcspn(name, BLANKS ":@"), name);
+	for (const struct option_spec *option = reader->program->options; option->name != NULL; option++)
+		if (strcmp(option->name, shown) == 0)
+			return complain(reader, "there is no '=' behind %s", shown);
+	return complain(reader, "there is no option '%s'", shown);
 }
 
 static bool
@@ -137,7 +149,7 @@ read_line(struct reader *reader, char *line, size_t size)
 	for (const struct option_spec *option = reader->program->options; option->name != NULL; option++)
 		if (strcmp(option->name, name) == 0)
 			return set(reader, option, value);
-	return complain(reader, "there is no option '%.100s'", name);
+	return complain_of_name(reader, name);
 }
 
 enum options_result

@@ -9,6 +9,7 @@
 #include "config.h"
 #include "help.h"
 #include "log.h"
+#include "redact.h"
 #include "value.h"
 #include "version.h"
 
@@ -84,8 +85,8 @@ complain_of_option(const struct program *program, int result, const char *argume
 		options_complain(program, "--%s takes no value", option->name);
 	else if (optopt != 0 && optopt < LONG_ONLY)
 		options_complain(program, "unknown option '-%c'", optopt);
-	else
-		options_complain(program, "unknown option '%.100s'", argument);
+	else /* without its value */
+		options_complain(program, "unknown option '%.*s'", (int)strcspn(argument, "="), argument);
 }
 
 /* Nobody should take half a text for the whole. */
@@ -171,7 +172,7 @@ read_arguments(const struct program *program, const struct getopt_table *table, 
 {
 	const struct option_spec *const options = program->options;
 	bool overruled[OPTIONS_MAX] = {false};
-	char wrong[VALUE_WRONG_SIZE];
+	char wrong[VALUE_WRONG_SIZE], shown[REDACT_SIZE];
 	int value, operands;
 
 	optind = 0;
@@ -192,7 +193,7 @@ read_arguments(const struct program *program, const struct getopt_table *table, 
 		if (!set_operand(program, argv[optind++], (size_t)operands, values, overruled))
 			return OPTIONS_WRONG;
 	if (optind < argc) {
-		options_complain(program, "'%.100s' is one argument too many", argv[optind]);
+		options_complain(program, "'%s' is one argument too many", redact(argv[optind], shown, sizeof shown));
 		return OPTIONS_WRONG;
 	}
 	return OPTIONS_RUN;

@@ -14,6 +14,8 @@
 enum option_type {
 	OPTION_FLAG,       /* bool; yes or no, yes where there is no value */
 	OPTION_TEXT,       /* const char *; points into the arguments, or into what was read of the file */
+	OPTION_MESSAGE,    /* the same; may be empty */
+	OPTION_PROXY,      /* the same, a proxy's URL; empty for none. Never repeated: there may be a password in it */
 	OPTION_LIST,       /* struct option_list; may be given more than once */
 	OPTION_LISTEN,     /* the same, of addresses to listen on */
 	OPTION_SECONDS,    /* uint64_t in milliseconds; fractions are allowed */

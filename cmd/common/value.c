@@ -2,15 +2,14 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "address.h"
 #include "log.h"
-
-/* How much of a value is repeated in what is said about it. */
-#define SHOWN "%.100s"
+#include "redact.h"
 
 bool
 value_is_list(const struct option_spec *option)
@@ -28,6 +27,30 @@ bool
 value_is_optional(const struct option_spec *option)
 {
 	return option->type == OPTION_FLAG || option->type == OPTION_MORE || option->type == OPTION_LESS;
+}
+
+bool
+value_may_be_empty(const struct option_spec *option)
+{
+	return option->type == OPTION_MESSAGE || option->type == OPTION_PROXY;
+}
+
+/* What is wrong with a value, behind as much of it as may be shown. Always false. */
+static bool complain(char wrong[VALUE_WRONG_SIZE], const char *text, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static bool
+complain(char wrong[VALUE_WRONG_SIZE], const char *text, const char *format, ...)
+{
+	char shown[REDACT_SIZE];
+	va_list args;
+	int n;
+
+	n = snprintf(wrong, VALUE_WRONG_SIZE, "'%s'", redact(text, shown, sizeof shown));
+	va_start(args, format);
+	vsnprintf(wrong + n, VALUE_WRONG_SIZE - (size_t)n, format, args);
+	va_end(args);
+	return false;
 }
 
 static bool
@@ -75,12 +98,9 @@ set_number(const struct option_spec *option, const char *text, void *member, cha
 
 	if (!parse_number(option, text, &number)) {
 		if (option->type == OPTION_SECONDS)
-			snprintf(wrong, VALUE_WRONG_SIZE, "'" SHOWN "' is not a time from %g to %g seconds", text,
-				(double)option->min / 1000, (double)option->max / 1000);
-		else
-			snprintf(wrong, VALUE_WRONG_SIZE, "'" SHOWN "' is not a number from %zu to %zu", text,
-				option->min, option->max);
-		return false;
+			return complain(wrong, text, " is not a time from %g to %g seconds", (double)option->min / 1000,
+				(double)option->max / 1000);
+		return complain(wrong, text, " is not a number from %zu to %zu", option->min, option->max);
 	}
 	if (option->type == OPTION_SECONDS)
 		*(uint64_t *)member = number;
@@ -109,10 +129,8 @@ set_choice(const struct option_spec *option, const char *text, void *values, cha
 {
 	int position;
 
-	if (!value_choice(option, text, &position)) {
-		snprintf(wrong, VALUE_WRONG_SIZE, "'" SHOWN "' is none of %s", text, option->choices);
-		return false;
-	}
+	if (!value_choice(option, text, &position))
+		return complain(wrong, text, " is none of %s", option->choices);
 	if (option->type == OPTION_LOG_FORMAT)
 		log_set_format((enum log_format)position);
 	else if (option->type == OPTION_CHOICE)
@@ -130,8 +148,7 @@ set_flag(const char *text, bool *member, char wrong[VALUE_WRONG_SIZE])
 			*member = text == NULL || i % 2 != 0;
 			return true;
 		}
-	snprintf(wrong, VALUE_WRONG_SIZE, "'" SHOWN "' is neither yes nor no", text);
-	return false;
+	return complain(wrong, text, " is neither yes nor no");
 }
 
 /* Add `direction` to the member, as often as the value says. */
@@ -140,10 +157,8 @@ count(const char *text, int direction, int *member, char wrong[VALUE_WRONG_SIZE]
 {
 	if (text == NULL)
 		text = "1";
-	if (text[0] < '0' || text[0] > '9' || text[1] != '\0') {
-		snprintf(wrong, VALUE_WRONG_SIZE, "'" SHOWN "' is not a number from 0 to 9", text);
-		return false;
-	}
+	if (text[0] < '0' || text[0] > '9' || text[1] != '\0')
+		return complain(wrong, text, " is not a number from 0 to 9");
 	*member += direction * (text[0] - '0');
 	return true;
 }
@@ -165,13 +180,20 @@ check(const struct program *program, const struct option_spec *option, const cha
 {
 	const char *why = NULL;
 
+	if (text != NULL && *text == '\0' && !value_may_be_empty(option)) {
+		snprintf(wrong, VALUE_WRONG_SIZE, "the value is empty");
+		return false;
+	}
 	if (option->type == OPTION_LISTEN)
 		why = address_check(text);
 	else if (program->check != NULL && text != NULL)
 		why = program->check(option, text);
-	if (why != NULL)
-		snprintf(wrong, VALUE_WRONG_SIZE, "'" SHOWN "': %s", text, why);
-	return why == NULL;
+	if (why == NULL)
+		return true;
+	if (option->type != OPTION_PROXY)
+		return complain(wrong, text, ": %s", why);
+	snprintf(wrong, VALUE_WRONG_SIZE, "%s", why);
+	return false;
 }
 
 bool
@@ -186,6 +208,8 @@ value_set(const struct program *program, const struct option_spec *option, const
 	case OPTION_FLAG:
 		return set_flag(text, member, wrong);
 	case OPTION_TEXT:
+	case OPTION_MESSAGE:
+	case OPTION_PROXY:
 		*(const char **)member = text;
 		return true;
 	case OPTION_LIST:

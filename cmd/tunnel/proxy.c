@@ -129,12 +129,19 @@ from_environment(const char *const *names, struct proxy *proxy)
 }
 
 const char *
+proxy_check(const char *text)
+{
+	struct proxy proxy;
+
+	return text[0] != '\0' ? parse(text, &proxy) : NULL;
+}
+
+bool
 proxy_settings_init(struct proxy_settings *settings, const char *option)
 {
 	/* HTTP_PROXY is not among them: in a CGI program's environment, a client decides what it says. */
 	static const char *const plain[] = {"http_proxy", "all_proxy", "ALL_PROXY", NULL};
 	static const char *const tls[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", NULL};
-	const char *wrong;
 
 	memset(settings, 0, sizeof *settings);
 	if (option == NULL) {
@@ -143,13 +150,11 @@ proxy_settings_init(struct proxy_settings *settings, const char *option)
 		settings->exceptions = environment("no_proxy");
 		if (settings->exceptions == NULL)
 			settings->exceptions = environment("NO_PROXY");
-		return NULL;
+	} else if (option[0] != '\0') {
+		settings->plain = settings->tls = &settings->storage[0];
+		return parse(option, &settings->storage[0]) == NULL;
 	}
-	if (option[0] == '\0')
-		return NULL;
-	wrong = parse(option, &settings->storage[0]);
-	settings->plain = settings->tls = &settings->storage[0];
-	return wrong;
+	return true;
 }
 
 const struct proxy *

@@ -26,12 +26,15 @@ struct proxy_settings {
 	struct proxy storage[2];
 };
 
+/* What is wrong with the URL of a proxy, or NULL. It may hold a password: it is not to be repeated. "" is for none. */
+const char *proxy_check(const char *text);
+
 /*
- * Read the environment, or `option`, which wins over all of it, if it is not NULL; "" is for no proxy. What is wrong
- * with the environment is not used. Returns NULL, or what is wrong with the option, which may hold a password: it is
- * not to be repeated.
+ * Read the environment, or `option`, which wins over all of it, if it is not NULL, and in which nothing is wrong; "" is
+ * for no proxy. What is wrong with the environment is not used. Returns
+ * false without memory.
  */
-const char *proxy_settings_init(struct proxy_settings *settings, const char *option);
+bool proxy_settings_init(struct proxy_settings *settings, const char *option);
 
 /* The proxy that leads to this server; NULL for none. */
 const struct proxy *proxy_for(const struct proxy_settings *settings, const struct url *url);

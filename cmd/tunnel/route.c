@@ -3,8 +3,11 @@
 #include <string.h>
 
 #include "log.h"
+#include "redact.h"
 
 #define REDIRECTS_MAX 5
+/* How much of a Location is repeated in what is wrong with it. */
+#define REDIRECT_SHOWN_SIZE 201
 
 static void
 aim(struct route *route, const struct url *url)
@@ -85,6 +88,7 @@ route_go_back(struct route *route)
 bool
 route_redirect(struct route *route, unsigned status, const char *location, struct failure *failure)
 {
+	char shown[REDIRECT_SHOWN_SIZE];
 	const char *wrong;
 	struct url url;
 
@@ -95,8 +99,8 @@ route_redirect(struct route *route, unsigned status, const char *location, struc
 	}
 	wrong = url_resolve(&route->url, location, &url);
 	if (wrong != NULL) {
-		failure_set(failure, FAILURE_ANSWERED, "the server redirects to '%.200s' (HTTP %u): %s", location,
-			status, wrong);
+		failure_set(failure, FAILURE_ANSWERED, "the server redirects to '%s' (HTTP %u): %s",
+			redact(location, shown, sizeof shown), status, wrong);
 		return false;
 	}
 	if (route->redirect_count == REDIRECTS_MAX) {

@@ -17,6 +17,8 @@ usage_check_value(const struct option_spec *option, const char *text)
 
 	if (strcmp(option->name, "user") == 0)
 		return strlen(text) > WISP_USER_MAX ? "it is too long" : NULL;
+	if (strcmp(option->name, "proxy") == 0)
+		return proxy_check(text);
 	return strcmp(option->name, "server") == 0 ? url_parse(text, &url) : NULL;
 }
 
@@ -58,17 +60,14 @@ check_credentials(const struct program *program, const char *password_variable, 
 bool
 usage_complete(const struct program *program, const struct usage *usage, struct tunnel_options *options)
 {
-	const char *wrong;
-
 	for (size_t i = 0; i < usage->servers->count; i++)
 		url_parse(usage->servers->items[i], &options->servers[options->server_count++]);
 	if (options->server_count == 0) {
 		options_complain(program, "the server's URL is missing");
 		return false;
 	}
-	wrong = proxy_settings_init(&options->proxies, usage->proxy);
-	if (wrong != NULL) {
-		options_complain(program, "--proxy: %s", wrong);
+	if (!proxy_settings_init(&options->proxies, usage->proxy)) {
+		log_error("out of memory");
 		return false;
 	}
 	if (options->tls.cert_key != NULL && options->tls.cert == NULL) {

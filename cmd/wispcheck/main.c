@@ -82,7 +82,7 @@ static const struct option_spec option_table[] = {
 
 	{"The server", "server", 0, OPTION_LIST, SETTING(servers), "URL",
 		"the same as URL; with --bench, another one; repeatable", 0, 0, NULL},
-	{NULL, "proxy", 0, OPTION_TEXT, SETTING(proxy), "URL",
+	{NULL, "proxy", 0, OPTION_PROXY, SETTING(proxy), "URL",
 		"http://[USER:PASSWORD@]HOST[:PORT] (https_proxy, no_proxy)", 0, 0, NULL},
 	{NULL, "cacert", 0, OPTION_TEXT, SETTING(tunnel.tls.cacert), "FILE",
 		"trust these certificates instead of the system's", 0, 0, NULL},

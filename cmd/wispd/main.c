@@ -50,7 +50,7 @@ static const struct option_spec option_table[] = {
 		"require a user name and password, of the lines user:password", 0, 0, NULL},
 	{NULL, "authorized-keys", 0, OPTION_TEXT, SETTING(server.authorized_keys), "FILE",
 		"require an Ed25519 key, of these public ones", 0, 0, NULL},
-	{NULL, "motd", 0, OPTION_TEXT, SETTING(server.motd), "TEXT", "a message for those who have come in", 0, 0,
+	{NULL, "motd", 0, OPTION_MESSAGE, SETTING(server.motd), "TEXT", "a message for those who have come in", 0, 0,
 		NULL},
 
 	{"What streams may do", "allow-loopback", 0, OPTION_FLAG, SETTING(server.policy.allow_loopback), NULL,

@@ -65,7 +65,7 @@ static const struct option_spec option_table[] = {
 		"another one, for when those before it fail; repeatable", 0, 0, NULL},
 	{NULL, "return-after", 0, OPTION_SECONDS, SETTING(bridge.tunnel.return_ms), "SECONDS",
 		"go back to the first server, without streams to cut; 0 is never (300)", 0, YEAR_MS, NULL},
-	{NULL, "proxy", 0, OPTION_TEXT, SETTING(proxy), "URL",
+	{NULL, "proxy", 0, OPTION_PROXY, SETTING(proxy), "URL",
 		"http://[USER:PASSWORD@]HOST[:PORT] (https_proxy, no_proxy)", 0, 0, NULL},
 
 	{"The server", "cacert", 0, OPTION_TEXT, SETTING(bridge.tunnel.tls.cacert), "FILE",

@@ -56,7 +56,7 @@ converse(unsigned split, const struct input *answer, struct failure *failure)
 	struct url url;
 	size_t head_size = 0;
 
-	must(proxy_settings_init(&settings, "http://user:password@proxy.example:8080") == NULL);
+	must(proxy_settings_init(&settings, "http://user:password@proxy.example:8080"));
 	must(url_parse("wss://wisp.example/", &url) == NULL);
 	conversation = (struct conversation){.open = false};
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, conversation.fds) == 0);

@@ -29,7 +29,8 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	struct url url;
 
 	must(url_parse("wss://wisp.example/", &url) == NULL);
-	if (proxy_settings_init(&settings, text) == NULL && text[0] != '\0') {
+	if (proxy_check(text) == NULL && text[0] != '\0') {
+		must(proxy_settings_init(&settings, text));
 		must(settings.plain == settings.tls && settings.tls != NULL && settings.exceptions == NULL);
 		must(settings.tls->host[0] != '\0' && settings.tls->port != 0);
 		proxy_handshake_begin(&handshake, settings.tls, &url);

@@ -198,7 +198,7 @@ read_proxy(void)
 {
 	struct proxy_settings settings;
 
-	if (!is_good(proxy_settings_init(&settings, "http://us%20er:pass@proxy:81") == NULL))
+	if (!is_good(proxy_settings_init(&settings, "http://us%20er:pass@proxy:81")))
 		return;
 	assert_string_equal(settings.tls->host, "proxy");
 	assert_string_equal(settings.tls->credentials, "dXMgZXI6cGFzcw==");
