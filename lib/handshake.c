@@ -257,31 +257,50 @@ receive_credit(struct wisp_handshake *handshake, const struct wisp_packet *packe
 		handshake->version = 1;
 		handshake->udp = handshake->client->udp;
 	}
-	if (handshake->version == 1 && handshake->client->versions == WISP_VERSION_2)
-		fail(handshake, "the server speaks only Wisp v1 (--wisp 2 was asked for)");
-	else
+	if (handshake->version == 1 && handshake->client->versions == WISP_VERSION_2) {
+		handshake->fault = WISP_FAULT_VERSION;
+		fail(handshake, "the server speaks only Wisp v1");
+	} else {
 		handshake->state = WISP_HANDSHAKE_DONE;
+	}
 }
 
 /* ---- the server's side ---- */
 
-static bool
+static enum wisp_password
 check_password(const struct wisp_server_options *server, const struct wisp_extension *extension)
 {
 	const char *text = (const char *)extension->data;
+	enum wisp_password verdict = WISP_PASSWORD_WRONG;
 	size_t user_size;
 
 	if (extension->size < 1 || extension->size > PASSWORD_ANSWER_MAX)
-		return false;
+		return WISP_PASSWORD_WRONG;
 	user_size = extension->data[0];
-	if (user_size <= extension->size - 1 && server->check_password(server->arg, text + 1, user_size,
-							text + 1 + user_size, extension->size - 1 - user_size))
-		return true;
+	if (user_size <= extension->size - 1)
+		verdict = server->check_password(
+			server->arg, text + 1, user_size, text + 1 + user_size, extension->size - 1 - user_size);
 	/* wisp-js 0.5 and wisp-mux 5.1 put the password's size, in two bytes, behind the user name's. */
-	if (extension->size < 3 || extension->size != 3 + user_size + load_le16(extension->data + 1))
-		return false;
+	if (verdict != WISP_PASSWORD_WRONG || extension->size < 3 ||
+		extension->size != 3 + user_size + load_le16(extension->data + 1))
+		return verdict;
 	return server->check_password(
 		server->arg, text + 3, user_size, text + 3 + user_size, load_le16(extension->data + 1));
+}
+
+/* Why to refuse who has shown this password, or 0. */
+static uint8_t
+reason_for_password(enum wisp_password verdict)
+{
+	switch (verdict) {
+	case WISP_PASSWORD_RIGHT:
+		return 0;
+	case WISP_PASSWORD_WRONG:
+		return WISP_REASON_BAD_PASSWORD;
+	case WISP_PASSWORD_UNKNOWN:
+		break;
+	}
+	return WISP_REASON_UNKNOWN; /* a client would not try again with a password that is called wrong */
 }
 
 /* Returns 0 when it is right, or the reason to refuse it. */
@@ -326,8 +345,9 @@ check_credentials(struct wisp_handshake *handshake, const struct wisp_packet *in
 	}
 	if (server->check_password != NULL && find_extension(info, WISP_EXTENSION_PASSWORD, &extension)) {
 		handshake->credentials = WISP_CREDENTIALS_PASSWORD;
-		if (!check_password(server, &extension))
-			return WISP_REASON_BAD_PASSWORD;
+		reason = reason_for_password(check_password(server, &extension));
+		if (reason != 0)
+			return reason;
 	}
 	return handshake->credentials != WISP_CREDENTIALS_NONE ? 0 : WISP_REASON_CREDENTIALS_REQUIRED;
 }
@@ -339,7 +359,7 @@ receive_client_info(struct wisp_handshake *handshake, const struct wisp_packet *
 
 	if (reason != 0) {
 		refuse(handshake, reason, reason,
-			reason == WISP_REASON_UNKNOWN ? "a signature cannot be verified" : wisp_reason_text(reason));
+			reason == WISP_REASON_UNKNOWN ? "credentials cannot be verified" : wisp_reason_text(reason));
 		return;
 	}
 	handshake->udp = handshake->server->udp && has_extension(info, WISP_EXTENSION_UDP);
@@ -359,10 +379,22 @@ receive_info(struct wisp_handshake *handshake, const struct wisp_packet *info)
 		fail(handshake, wrong);
 	else if (handshake->client == NULL)
 		receive_client_info(handshake, info);
-	else if (handshake->client->versions == WISP_VERSION_1)
-		fail(handshake, "the server speaks Wisp v2 although --wisp 1 was asked for");
-	else
+	else if (handshake->client->versions != WISP_VERSION_1)
 		receive_server_info(handshake, info);
+	else {
+		handshake->fault = WISP_FAULT_VERSION;
+		fail(handshake, "the server speaks Wisp v2, and was asked for v1");
+	}
+}
+
+bool
+wisp_handshake_receive_foreign(struct wisp_handshake *handshake, const char *error)
+{
+	if (handshake->client == NULL || handshake->state != WISP_HANDSHAKE_FIRST)
+		return false;
+	handshake->fault = WISP_FAULT_NOT_WISP;
+	fail(handshake, error);
+	return true;
 }
 
 void
@@ -374,7 +406,8 @@ wisp_handshake_receive(struct wisp_handshake *handshake, const struct wisp_packe
 	if (state == WISP_HANDSHAKE_FAILED)
 		return;
 	if (packet->stream_id != WISP_CONNECTION) {
-		fail(handshake, "a stream's packet came before the end of the handshake");
+		if (!wisp_handshake_receive_foreign(handshake, "the server begins with a stream's packet"))
+			fail(handshake, "a stream's packet came before the end of the handshake");
 	} else if (packet->type == WISP_CLOSE) {
 		handshake->reason = packet->reason != 0 ? packet->reason : WISP_REASON_UNKNOWN;
 		fail(handshake, "the other side refused the connection");
@@ -382,7 +415,7 @@ wisp_handshake_receive(struct wisp_handshake *handshake, const struct wisp_packe
 		receive_info(handshake, packet);
 	} else if (packet->type == WISP_CONTINUE && handshake->client != NULL) {
 		receive_credit(handshake, packet);
-	} else {
+	} else if (!wisp_handshake_receive_foreign(handshake, "the server begins with neither INFO nor CONTINUE")) {
 		fail(handshake, "a packet came that has no place in the handshake");
 	}
 }

@@ -561,6 +561,14 @@ receive_packet(struct wisp_session *session, const struct wisp_packet *packet)
 	}
 }
 
+/* The other end of the WebSocket is no Wisp server. */
+static void
+fail_foreign(struct wisp_session *session)
+{
+	wisp_session_fail(
+		session, WISP_WS_PROTOCOL_ERROR, "the server does not speak Wisp (%s)", session->handshake.error);
+}
+
 static void
 receive_handshake(struct wisp_session *session, const struct wisp_packet *packet)
 {
@@ -577,6 +585,8 @@ receive_handshake(struct wisp_session *session, const struct wisp_packet *packet
 	} else if (handshake->reason != 0) {
 		wisp_session_fail(session, WISP_WS_NORMAL, "the %s refused the connection (%s)",
 			session->client ? "server" : "client", wisp_reason_text(handshake->reason));
+	} else if (handshake->fault == WISP_FAULT_NOT_WISP) {
+		fail_foreign(session);
 	} else if (handshake->state == WISP_HANDSHAKE_FAILED) {
 		wisp_session_fail(session, WISP_WS_PROTOCOL_ERROR, "%s", handshake->error);
 	}
@@ -591,8 +601,12 @@ receive_message(struct wisp_session *session, const struct wisp_frame_piece *pie
 {
 	struct wisp_packet packet;
 
-	if (piece->opcode == WISP_OPCODE_TEXT)
-		return; /* not Wisp */
+	if (piece->opcode == WISP_OPCODE_TEXT) {
+		/* Text is passed over, but for what a server begins with: then it is none of Wisp's. */
+		if (wisp_handshake_receive_foreign(&session->handshake, "the server begins with text"))
+			fail_foreign(session);
+		return;
+	}
 	switch (wisp_packet_decode(&session->packets, piece->data, piece->size, piece->last, &packet)) {
 	case WISP_PACKET_NONE:
 		break;
@@ -603,7 +617,11 @@ receive_message(struct wisp_session *session, const struct wisp_frame_piece *pie
 			receive_handshake(session, &packet);
 		break;
 	case WISP_PACKET_ERROR:
-		wisp_session_fail(session, WISP_WS_PROTOCOL_ERROR, "protocol error: %s", session->packets.error);
+		if (wisp_handshake_receive_foreign(&session->handshake, session->packets.error))
+			fail_foreign(session);
+		else
+			wisp_session_fail(
+				session, WISP_WS_PROTOCOL_ERROR, "protocol error: %s", session->packets.error);
 		break;
 	}
 }

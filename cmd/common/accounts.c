@@ -124,7 +124,7 @@ accounts_free(struct accounts *accounts)
 	free(accounts);
 }
 
-bool
+enum wisp_password
 accounts_check(
 	const struct accounts *accounts, const char *user, size_t user_size, const char *password, size_t password_size)
 {
@@ -132,9 +132,9 @@ accounts_check(
 	unsigned found = 0;
 
 	if (!digest(user, user_size, given.user) || !digest(password, password_size, given.password))
-		return false;
+		return WISP_PASSWORD_UNKNOWN;
 	for (size_t i = 0; i < accounts->count; i++)
 		found |= CRYPTO_memcmp(&accounts->items[i], &given, sizeof given) == 0;
 	OPENSSL_cleanse(&given, sizeof given);
-	return found != 0;
+	return found != 0 ? WISP_PASSWORD_RIGHT : WISP_PASSWORD_WRONG;
 }

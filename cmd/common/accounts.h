@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <wisp/handshake.h>
+
 struct accounts;
 
 /*
@@ -17,7 +19,7 @@ struct accounts *accounts_read(const char *option, const char *path);
 void accounts_free(struct accounts *accounts);
 
 /* Whether there is an account like that. The time that it takes does not depend on how close the guess is. */
-bool accounts_check(const struct accounts *accounts, const char *user, size_t user_size, const char *password,
-	size_t password_size);
+enum wisp_password accounts_check(const struct accounts *accounts, const char *user, size_t user_size,
+	const char *password, size_t password_size);
 
 #endif

@@ -71,6 +71,25 @@ introduction_judge_credentials(const struct wisp_handshake *handshake, const str
 	}
 }
 
+/* What is wrong is the user's to change, unless it is no `fault` but bad luck. */
+static void
+judge_fault(enum wisp_handshake_fault fault, const struct tunnel_options *options, const char *error,
+	struct failure *failure)
+{
+	switch (fault) {
+	case WISP_FAULT_NOT_WISP:
+		failure_set(
+			failure, FAILURE_ANSWERED, "%s; check that the URL, with its path, is a Wisp server's", error);
+		return;
+	case WISP_FAULT_VERSION:
+		failure_set(failure, FAILURE_ANSWERED, "%s; leave out --wisp %d", error, (int)options->versions);
+		return;
+	case WISP_FAULT_NONE:
+		break;
+	}
+	failure_set(failure, FAILURE_PASSING, "%s", error);
+}
+
 bool
 introduction_judge(const struct wisp_session *session, const struct tunnel_options *options, const struct route *route,
 	struct failure *failure)
@@ -85,7 +104,7 @@ introduction_judge(const struct wisp_session *session, const struct tunnel_optio
 			"credentials (--user, --key)");
 		return true;
 	}
-	failure_set(failure, FAILURE_PASSING, "%s", wisp_session_error(session));
+	judge_fault(handshake->fault, options, wisp_session_error(session), failure);
 	return false;
 }
 

@@ -168,7 +168,7 @@ create_context(struct server *server)
 	return lws_create_context(&info);
 }
 
-static bool
+static enum wisp_password
 check_password(void *arg, const char *user, size_t user_size, const char *password, size_t password_size)
 {
 	const struct server *server = arg;

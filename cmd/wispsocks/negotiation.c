@@ -64,14 +64,18 @@ answer_greeting(struct client *client, const struct wisp_socks5_greeting *greeti
 static bool
 answer_password(struct client *client, const struct wisp_socks5_password *password)
 {
-	const bool good = accounts_check(client->bridge->accounts, password->user, password->user_size,
+	const enum wisp_password verdict = accounts_check(client->bridge->accounts, password->user, password->user_size,
 		password->password, password->password_size);
+	const bool good = verdict == WISP_PASSWORD_RIGHT;
 	uint8_t p[WISP_SOCKS5_PASSWORD_REPLY_SIZE];
 
 	if (!reply(client, p, wisp_socks5_password_reply(p, good)))
 		return false;
 	if (!good) {
-		log_info("a program has a wrong user name or password; see --socks-auth");
+		if (verdict == WISP_PASSWORD_WRONG)
+			log_info("a program has a wrong user name or password; see --socks-auth");
+		else
+			log_warning("a program is turned away: its password cannot be checked: out of memory");
 		client_leave(client); /* as RFC 1929 section 2 wants it */
 		return false;
 	}

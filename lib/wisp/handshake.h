@@ -69,13 +69,20 @@ struct wisp_client_options {
 	const struct wisp_key *key; /* NULL for none */
 };
 
+/* What a server makes of a user name and a password. */
+enum wisp_password {
+	WISP_PASSWORD_WRONG,
+	WISP_PASSWORD_RIGHT,
+	WISP_PASSWORD_UNKNOWN, /* it cannot tell, without memory */
+};
+
 /* What a server offers, and whom it lets in. Whatever is pointed to must outlive the handshake. */
 struct wisp_server_options {
 	uint32_t credit; /* DATA packets that it buffers for a stream, 1 or more */
 	bool udp;
 	const char *motd; /* NULL for none; at most WISP_MOTD_MAX bytes, in UTF-8 */
 	/* Each is NULL when clients are not asked for it. When they are asked for both, either will do. */
-	bool (*check_password)(
+	enum wisp_password (*check_password)(
 		void *arg, const char *user, size_t user_size, const char *password, size_t password_size);
 	const struct wisp_public_key *(*find_key)(void *arg, const uint8_t hash[WISP_KEY_HASH_SIZE]);
 	void *arg;
@@ -96,6 +103,13 @@ enum wisp_credentials {
 	WISP_CREDENTIALS_KEY,
 };
 
+/* What a client finds that does not change by trying again. */
+enum wisp_handshake_fault {
+	WISP_FAULT_NONE,
+	WISP_FAULT_NOT_WISP, /* the server's first message is not Wisp */
+	WISP_FAULT_VERSION,  /* the server does not speak the only version that the client speaks */
+};
+
 struct wisp_handshake {
 	enum wisp_handshake_state state;
 	const struct wisp_client_options *client; /* NULL on the server's side */
@@ -110,6 +124,7 @@ struct wisp_handshake {
 	bool udp;          /* UDP may be used; valid when DONE */
 	bool confirmation; /* streams are confirmed; valid when DONE */
 
+	enum wisp_handshake_fault fault; /* client, FAILED: why this server and this client cannot work together */
 	uint8_t reason;    /* FAILED: the reason in a CLOSE, the other side's or ours, that says what is wrong, or 0 */
 	const char *error; /* FAILED: a text without a final full stop */
 
@@ -130,6 +145,12 @@ WISP_API void wisp_handshake_init_server(
 
 /* Take a packet that arrived before the handshake was DONE. Look at the state afterwards: FAILED is for good. */
 WISP_API void wisp_handshake_receive(struct wisp_handshake *handshake, const struct wisp_packet *packet);
+
+/*
+ * Client: the server's first message is not a packet at all; `error` says why and must be static. Does nothing, and
+ * returns false, when a packet has come before: then it is up to the caller what that means.
+ */
+WISP_API bool wisp_handshake_receive_foreign(struct wisp_handshake *handshake, const char *error);
 
 /* The longest packet that wisp_handshake_send() writes. */
 #define WISP_HANDSHAKE_PACKET_MAX 4000

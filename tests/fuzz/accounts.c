@@ -21,8 +21,8 @@ check_line(const struct accounts *accounts, const char *line, size_t n)
 	must(colon != NULL && colon > line);
 	user_size = (size_t)(colon - line);
 	password_size = n - user_size - 1;
-	must(accounts_check(accounts, line, user_size, colon + 1, password_size));
-	must(!accounts_check(accounts, line, 0, colon + 1, password_size));
+	must(accounts_check(accounts, line, user_size, colon + 1, password_size) == WISP_PASSWORD_RIGHT);
+	must(accounts_check(accounts, line, 0, colon + 1, password_size) != WISP_PASSWORD_RIGHT);
 }
 
 static void

@@ -192,11 +192,12 @@ on_motd(void *arg, const uint8_t *p, size_t n)
 	free(copy);
 }
 
-bool
+enum wisp_password
 application_check_password(void *arg, const char *user, size_t user_size, const char *password, size_t password_size)
 {
 	(void)arg;
-	return user_size > 0 && user[0] == 'u' && password_size > 0 && password[0] == 'p';
+	return user_size > 0 && user[0] == 'u' && password_size > 0 && password[0] == 'p' ? WISP_PASSWORD_RIGHT
+											  : WISP_PASSWORD_WRONG;
 }
 
 const struct wisp_public_key *

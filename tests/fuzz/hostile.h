@@ -52,7 +52,7 @@ void hostile_run(bool client, const uint8_t *p, size_t n);
 extern const struct wisp_session_callbacks application_callbacks;
 
 /* Who may come in, for the server's options. */
-bool application_check_password(
+enum wisp_password application_check_password(
 	void *arg, const char *user, size_t user_size, const char *password, size_t password_size);
 const struct wisp_public_key *application_find_key(void *arg, const uint8_t hash[WISP_KEY_HASH_SIZE]);
 

@@ -6,11 +6,12 @@
 
 #include "fuzz.h"
 
-static bool
+static enum wisp_password
 check_password(void *arg, const char *user, size_t user_size, const char *password, size_t password_size)
 {
 	(void)arg;
-	return user_size == 1 && user[0] == 'u' && password_size == 1 && password[0] == 'p';
+	return user_size == 1 && user[0] == 'u' && password_size == 1 && password[0] == 'p' ? WISP_PASSWORD_RIGHT
+											    : WISP_PASSWORD_WRONG;
 }
 
 static const struct wisp_public_key *

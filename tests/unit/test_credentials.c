@@ -19,13 +19,15 @@
 static struct wisp_public_key known_key;
 static unsigned password_checks, key_lookups;
 
-static bool
+static enum wisp_password
 check_password(void *arg, const char *user, size_t user_size, const char *password, size_t password_size)
 {
 	(void)arg;
 	password_checks++;
 	return user_size == 4 && memcmp(user, "user", 4) == 0 && password_size == strlen(PASSWORD) &&
-	       memcmp(password, PASSWORD, password_size) == 0;
+			       memcmp(password, PASSWORD, password_size) == 0
+		       ? WISP_PASSWORD_RIGHT
+		       : WISP_PASSWORD_WRONG;
 }
 
 static const struct wisp_public_key *
@@ -516,6 +518,27 @@ signatures_cannot_be_used_twice(void **state)
 	free_pair(&pair);
 }
 
+static enum wisp_password
+cannot_tell(void *arg, const char *user, size_t user_size, const char *password, size_t password_size)
+{
+	(void)arg, (void)user, (void)user_size, (void)password, (void)password_size;
+	return WISP_PASSWORD_UNKNOWN;
+}
+
+/* Whoever is not let in because there is no memory is not told that the password is wrong. */
+static void
+passwords_that_cannot_be_checked(void **state)
+{
+	const struct wisp_server_options options = {.credit = 1, .check_password = cannot_tell};
+	const struct wisp_extension right = {RIGHT_PASSWORD};
+	struct wisp_handshake server;
+
+	(void)state;
+	hear_answers(&server, &options, &right, 1);
+	expect_failure(&server, WISP_REASON_UNKNOWN, "credentials cannot be verified");
+	assert_int_equal(server.close_reason, WISP_REASON_UNKNOWN);
+}
+
 /* Whatever comes behind a refusal: it stands. */
 static void
 failures_are_for_good(void **state)
@@ -693,6 +716,7 @@ main(void)
 		cmocka_unit_test(clients_show_what_is_required),
 		cmocka_unit_test(servers_look_at_all_that_is_shown),
 		cmocka_unit_test(signatures_cannot_be_used_twice),
+		cmocka_unit_test(passwords_that_cannot_be_checked),
 		cmocka_unit_test(failures_are_for_good),
 		cmocka_unit_test(refusals_come_behind_the_info),
 		cmocka_unit_test(sessions_say_why),

@@ -22,7 +22,7 @@ static struct wisp_public_key public_key;
 static char user[2000], password[2000];
 static unsigned password_checks;
 
-static bool
+static enum wisp_password
 check_password(void *arg, const char *u, size_t u_size, const char *p, size_t p_size)
 {
 	assert_ptr_equal(arg, &password_checks);
@@ -32,7 +32,9 @@ check_password(void *arg, const char *u, size_t u_size, const char *p, size_t p_
 	memcpy(user, u, u_size);
 	memcpy(password, p, p_size);
 	password_checks++;
-	return u_size == 4 && p_size == 8 && strcmp(user, "user") == 0 && strcmp(password, "password") == 0;
+	return u_size == 4 && p_size == 8 && strcmp(user, "user") == 0 && strcmp(password, "password") == 0
+		       ? WISP_PASSWORD_RIGHT
+		       : WISP_PASSWORD_WRONG;
 }
 
 static const struct wisp_public_key *

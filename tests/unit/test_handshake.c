@@ -80,10 +80,8 @@ versions_are_agreed_on(void **state)
 		{WISP_VERSION_AUTO, 1, "CONTINUE 0 77\n", "done", 1, NULL},
 		{WISP_VERSION_AUTO, 2, FULL_INFO FULL_INFO "CONTINUE 0 77\n", "done", 2, NULL},
 		{WISP_VERSION_2, 2, FULL_INFO FULL_INFO "CONTINUE 0 77\n", "done", 2, NULL},
-		{WISP_VERSION_2, 1, "CONTINUE 0 77\n", "failed", 0,
-			"the server speaks only Wisp v1 (--wisp 2 was asked for)"},
-		{WISP_VERSION_1, 2, FULL_INFO, "failed", 0,
-			"the server speaks Wisp v2 although --wisp 1 was asked for"},
+		{WISP_VERSION_2, 1, "CONTINUE 0 77\n", "failed", 0, "the server speaks only Wisp v1"},
+		{WISP_VERSION_1, 2, FULL_INFO, "failed", 0, "the server speaks Wisp v2, and was asked for v1"},
 	};
 
 	(void)state;
@@ -101,6 +99,7 @@ versions_are_agreed_on(void **state)
 		if (cases[i].error != NULL) {
 			assert_string_equal(client.error, cases[i].error);
 			assert_int_equal(client.reason, 0);
+			assert_int_equal(client.fault, WISP_FAULT_VERSION);
 		} else {
 			assert_int_equal(server.state, WISP_HANDSHAKE_DONE);
 			assert_int_equal(server.version, cases[i].version);
@@ -120,6 +119,9 @@ versions_are_agreed_on(void **state)
 #define FROM_CLIENT (-1)
 #define NO_PLACE "a packet came that has no place in the handshake"
 #define TOO_EARLY "a stream's packet came before the end of the handshake"
+/* The same of a server that begins so. */
+#define NOT_WISP "the server begins with neither INFO nor CONTINUE"
+#define NO_HANDSHAKE "the server begins with a stream's packet"
 
 /* What a side hears as its first packet, and as its second if there is one. */
 struct hearing {
@@ -149,13 +151,13 @@ static const struct hearing hearings[] = {
 		WISP_REASON_BLOCKED},
 	{WISP_VERSION_AUTO, V2_INFO, BYTES("\x04\x00\x00\x00\x00"), "failed", "the other side refused the connection",
 		WISP_REASON_UNKNOWN},
-	{WISP_VERSION_AUTO, BYTES("\x02\x00\x00\x00\x00x"), NOTHING, "failed", NO_PLACE, 0},
-	{WISP_VERSION_AUTO, BYTES("\x01\x00\x00\x00\x00\x01\x50\x00x"), NOTHING, "failed", NO_PLACE, 0},
+	{WISP_VERSION_AUTO, BYTES("\x02\x00\x00\x00\x00x"), NOTHING, "failed", NOT_WISP, 0},
+	{WISP_VERSION_AUTO, BYTES("\x01\x00\x00\x00\x00\x01\x50\x00x"), NOTHING, "failed", NOT_WISP, 0},
 	{WISP_VERSION_AUTO, V2_INFO, BYTES("\x02\x00\x00\x00\x00x"), "failed", NO_PLACE, 0},
-	{WISP_VERSION_AUTO, BYTES("\x02\x01\x00\x00\x00x"), NOTHING, "failed", TOO_EARLY, 0},
-	{WISP_VERSION_AUTO, BYTES("\x03\x01\x00\x00\x00\x01\x00\x00\x00"), NOTHING, "failed", TOO_EARLY, 0},
-	{WISP_VERSION_AUTO, BYTES("\x04\x01\x00\x00\x00\x01"), NOTHING, "failed", TOO_EARLY, 0},
-	{WISP_VERSION_AUTO, BYTES("\x05\x01\x00\x00\x00\x02\x00"), NOTHING, "failed", TOO_EARLY, 0},
+	{WISP_VERSION_AUTO, BYTES("\x02\x01\x00\x00\x00x"), NOTHING, "failed", NO_HANDSHAKE, 0},
+	{WISP_VERSION_AUTO, BYTES("\x03\x01\x00\x00\x00\x01\x00\x00\x00"), NOTHING, "failed", NO_HANDSHAKE, 0},
+	{WISP_VERSION_AUTO, BYTES("\x04\x01\x00\x00\x00\x01"), NOTHING, "failed", NO_HANDSHAKE, 0},
+	{WISP_VERSION_AUTO, BYTES("\x05\x01\x00\x00\x00\x02\x00"), NOTHING, "failed", NO_HANDSHAKE, 0},
 	{WISP_VERSION_AUTO, BYTES("\x05\x00\x00\x00\x00"), NOTHING, "failed", "an INFO packet is too short", 0},
 	{WISP_VERSION_AUTO, BYTES("\x05\x00\x00\x00\x00\x02"), NOTHING, "failed", "an INFO packet is too short", 0},
 	{WISP_VERSION_AUTO, BYTES("\x05\x00\x00\x00\x00\x01\x02"), NOTHING, "failed",
@@ -193,6 +195,8 @@ packets_have_their_place(void **state)
 		assert_int_equal(handshake.reason, h->reason);
 		if (h->error != NULL)
 			assert_string_equal(handshake.error, h->error);
+		assert_int_equal(handshake.fault == WISP_FAULT_NOT_WISP,
+			h->error != NULL && strncmp(h->error, "the server begins", strlen("the server begins")) == 0);
 	}
 }
 

@@ -170,11 +170,16 @@ static void
 read_accounts(void)
 {
 	struct accounts *const accounts = accounts_read("user-file", path);
+	enum wisp_password verdict;
 
 	if (!is_good(accounts != NULL))
 		return;
-	is_good(accounts_check(accounts, "other", 5, "secret", 6));
-	assert_false(accounts_check(accounts, "user", 4, "secret", 6));
+	verdict = accounts_check(accounts, "other", 5, "secret", 6);
+	assert_int_not_equal(verdict, WISP_PASSWORD_WRONG);
+	is_good(verdict == WISP_PASSWORD_RIGHT);
+	verdict = accounts_check(accounts, "user", 4, "secret", 6);
+	assert_int_not_equal(verdict, WISP_PASSWORD_RIGHT);
+	is_good(verdict == WISP_PASSWORD_WRONG);
 	accounts_free(accounts);
 }
 

@@ -29,11 +29,13 @@ static struct connection connection;
 static struct wisp_key *key;
 static struct wisp_public_key public_key;
 
-static bool
+static enum wisp_password
 check_password(void *arg, const char *user, size_t user_size, const char *password, size_t password_size)
 {
 	(void)arg;
-	return user_size == 4 && memcmp(user, "user", 4) == 0 && password_size == 4 && memcmp(password, "pass", 4) == 0;
+	return user_size == 4 && memcmp(user, "user", 4) == 0 && password_size == 4 && memcmp(password, "pass", 4) == 0
+		       ? WISP_PASSWORD_RIGHT
+		       : WISP_PASSWORD_WRONG;
 }
 
 static const struct wisp_public_key *

@@ -73,8 +73,8 @@ handshakes_without_agreement_fail(void **state)
 		uint8_t server;
 		const char *error;
 	} cases[] = {
-		{WISP_VERSION_2, 1, "the server speaks only Wisp v1 (--wisp 2 was asked for)"},
-		{WISP_VERSION_1, 2, "the server speaks Wisp v2 although --wisp 1 was asked for"},
+		{WISP_VERSION_2, 1, "the server speaks only Wisp v1"},
+		{WISP_VERSION_1, 2, "the server speaks Wisp v2, and was asked for v1"},
 	};
 
 	(void)state;
@@ -106,6 +106,7 @@ struct ending {
 };
 
 #define WRONG(text) "protocol error: " text
+#define NOT_WISP(text) "the server does not speak Wisp (" text ")"
 
 static const struct ending endings[] = {
 	{true, BYTES("\x01\x09\x00\x00\x00\x01\x50\x00h"), WRONG("a CONNECT packet out of place"), "END 1002\n"},
@@ -208,17 +209,18 @@ refusals_of_the_handshake_end_the_session(void **state)
 		{false, BYTES("\x04\x00\x00\x00\x00\x04"),
 			"the client refused the connection (incompatible extensions)", WISP_REASON_INCOMPATIBLE,
 			"END 1000\n"},
-		{true, BYTES("\x02\x01\x00\x00\x00x"), "a stream's packet came before the end of the handshake", 0,
+		{true, BYTES("\x02\x01\x00\x00\x00x"), NOT_WISP("the server begins with a stream's packet"), 0,
 			"END 1002\n"},
-		{true, BYTES("\x01\x01\x00\x00\x00\x01\x50\x00h"),
-			"a stream's packet came before the end of the handshake", 0, "END 1002\n"},
+		{true, BYTES("\x01\x01\x00\x00\x00\x01\x50\x00h"), NOT_WISP("the server begins with a stream's packet"),
+			0, "END 1002\n"},
 		{false, BYTES("\x01\x01\x00\x00\x00\x01\x50\x00h"),
 			"a stream's packet came before the end of the handshake", 0, "END 1002\n"},
-		{true, BYTES("\x02\x00\x00\x00\x00x"), "a packet came that has no place in the handshake", 0,
+		{true, BYTES("\x02\x00\x00\x00\x00x"), NOT_WISP("the server begins with neither INFO nor CONTINUE"), 0,
 			"END 1002\n"},
 		{false, BYTES("\x05\x00\x00\x00\x00\x01\x00"), "an INFO packet names a version below 2", 0,
 			"END 1002\n"},
-		{true, BYTES("\xff\x00\x00\x00\x00"), WRONG("a packet has an unknown type"), 0, "END 1002\n"},
+		{true, BYTES("\xff\x00\x00\x00\x00"), NOT_WISP("a packet has an unknown type"), 0, "END 1002\n"},
+		{false, BYTES("\xff\x00\x00\x00\x00"), WRONG("a packet has an unknown type"), 0, "END 1002\n"},
 	};
 
 	(void)state;
@@ -395,6 +397,22 @@ text_messages_are_ignored(void **state)
 	peer_free(peer);
 }
 
+/* But for what a server begins with: that is no Wisp server. To a client, it is text as any other. */
+static void
+text_before_the_handshake(void **state)
+{
+	struct peer *const client = peer_new_client(WISP_VERSION_AUTO);
+	struct peer *const server = peer_new_server(2, 50, 10);
+
+	(void)state;
+	assert_false(peer_hear_frame(client, WISP_OPCODE_TEXT, "hi", 2));
+	assert_string_equal(wisp_session_error(client->session), NOT_WISP("the server begins with text"));
+	peer_expect_end(client, "END 1002\n");
+	assert_true(peer_hear_frame(server, WISP_OPCODE_TEXT, "hi", 2));
+	peer_free(client);
+	peer_free(server);
+}
+
 static void
 wake_is_called_once(void **state)
 {
@@ -513,6 +531,7 @@ main(void)
 		cmocka_unit_test(pings_are_sent),
 		cmocka_unit_test(pongs_are_told),
 		cmocka_unit_test(text_messages_are_ignored),
+		cmocka_unit_test(text_before_the_handshake),
 		cmocka_unit_test(wake_is_called_once),
 		cmocka_unit_test(refusal_with_reason_zero_is_a_refusal),
 		cmocka_unit_test(pull_does_not_wake),
