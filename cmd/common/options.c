@@ -1,6 +1,7 @@
 #include "options.h"
 
 #include <getopt.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "config.h"
 #include "help.h"
 #include "log.h"
+#include "output.h"
 #include "redact.h"
 #include "value.h"
 #include "version.h"
@@ -93,10 +95,7 @@ complain_of_option(const struct program *program, int result, const char *argume
 static enum options_result
 finish_output(void)
 {
-	if (fflush(stdout) == 0 && ferror(stdout) == 0)
-		return OPTIONS_DONE;
-	log_error("cannot write to standard output");
-	return OPTIONS_FAILED;
+	return output_finish() == OUTPUT_FAILED ? OPTIONS_FAILED : OPTIONS_DONE;
 }
 
 /*
@@ -206,6 +205,7 @@ options_parse(const struct program *program, int argc, char **argv, void *values
 	const char *config = NULL;
 	enum options_result result;
 
+	signal(SIGPIPE, SIG_IGN); /* a reader of --help that leaves early is no failure: see output.h */
 	build_table(program, &table);
 	opterr = 0;
 	result = look_ahead(program, &table, argc, argv, &config);

@@ -62,7 +62,7 @@ credentials_load(struct credentials *credentials, const struct credentials_optio
 	if (options->password_file != NULL) {
 		good = load_password(credentials, options->password_file);
 	} else if (options->password != NULL) {
-		keep_password(credentials, options->password, "--user", "WISPSOCKS_PASSWORD");
+		keep_password(credentials, options->password, "--user", options->variable);
 		good = credentials->password != NULL;
 	}
 	if (good && options->key_file != NULL)

@@ -42,6 +42,7 @@ static bool
 check_credentials(const struct program *program, const char *password_variable, struct credentials_options *options)
 {
 	options->password = getenv(password_variable);
+	options->variable = password_variable;
 	if (options->user == NULL && options->password_file != NULL) {
 		options_complain(program, "--password-file: whose password it is has to be said with --user");
 		return false;

@@ -1,6 +1,5 @@
 /* wispcheck: tests a Wisp server. */
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include "learn.h"
 #include "log.h"
 #include "options.h"
+#include "output.h"
 #include "probe.h"
 #include "report.h"
 #include "selection.h"
@@ -411,7 +411,6 @@ main(int argc, char **argv)
 	usage_hide_proxies();
 	wire_init_log();
 	descriptors_raise_limit();
-	signal(SIGPIPE, SIG_IGN);
 	base = event_base_new();
 	if (base == NULL) {
 		log_error("cannot set up the event loop");
@@ -423,9 +422,13 @@ main(int argc, char **argv)
 		code = settings.targets ? serve_targets(&settings, base) : run(&settings, base);
 	event_base_free(base);
 	libevent_global_shutdown();
-	if (!report_is_written()) {
-		log_error("cannot write to standard output");
-		return EXIT_FAILURE;
+	switch (output_finish()) {
+	case OUTPUT_WRITTEN:
+		return code;
+	case OUTPUT_UNWANTED:
+		return settings.list ? EXIT_SUCCESS : EXIT_FAILURE; /* the checks have ended early */
+	case OUTPUT_FAILED:
+		break;
 	}
-	return code;
+	return EXIT_FAILURE;
 }

@@ -162,7 +162,7 @@ report_end(struct report *report)
 	if (report->writer->end != NULL)
 		report->writer->end(report);
 	fflush(stdout);
-	return report->counts[OUTCOME_FAIL] == 0;
+	return report->counts[OUTCOME_FAIL] == 0 && report->counts[OUTCOME_SKIP] < report->done;
 }
 
 bool

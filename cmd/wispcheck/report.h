@@ -34,7 +34,7 @@ void report_check(struct report *report, const struct check *check, const struct
 /* There is no connection. */
 void report_no_connection(struct report *report, const char *why);
 
-/* All checks have run. Returns whether none has failed. */
+/* All checks have run. Returns whether the server has passed: none has failed, and not all were skipped. */
 bool report_end(struct report *report);
 
 /* Whether everything could be written. */

@@ -302,7 +302,7 @@ def test_failure_for_programs(wrong: FakeServer) -> None:
 
 
 def test_the_rest_is_skipped_without_a_handshake(wrong: FakeServer) -> None:
-    server = check_json("--timeout", "0.2", "--only", "streams", wrong.url)
+    server = check_json("--timeout", "0.2", "--only", "streams", wrong.url, code=1)
     assert set(outcomes(server).values()) == {"skip"}
     assert server["verdict"] == "unknown"
 
