@@ -15,6 +15,7 @@
 #include "liveness.h"
 #include "log.h"
 #include "notify.h"
+#include "outage.h"
 #include "resolver.h"
 #include "route.h"
 #include "turn.h"
@@ -64,6 +65,7 @@ struct tunnel {
 	struct event held_timer;   /* the session's deadline */
 	struct event return_timer; /* to the first server */
 	struct backoff backoff;
+	struct outage outage;
 	struct liveness liveness; /* UP */
 	uint64_t up_ms;
 	uint64_t sent_bytes;
@@ -106,20 +108,12 @@ disconnect(struct tunnel *tunnel)
 }
 
 static void
-log_failure(const struct tunnel *tunnel, const struct url *server, bool was_up, uint64_t delay_ms)
-{
-	log_info("%s %s: %s; next try in %.1f s", was_up ? "disconnected from" : "cannot connect to", server->text,
-		tunnel->failure.reason, (double)delay_ms / 1000);
-}
-
-static void
 wait_for_next_attempt(struct tunnel *tunnel, bool was_up)
 {
 	const uint64_t delay_ms = backoff_next_ms(&tunnel->backoff, clock_now_ms());
 	const struct timeval tv = clock_timeval(delay_ms);
 
-	log_failure(tunnel, tunnel->route.server, was_up, delay_ms);
-	notify_status("not connected to %s: %s", tunnel->route.server->authority, tunnel->failure.reason);
+	(was_up ? outage_lost : outage_failed)(&tunnel->outage, tunnel->route.server, tunnel->failure.reason, delay_ms);
 	tunnel->state = TUNNEL_WAITING;
 	evtimer_add(&tunnel->attempt_timer, &tv);
 }
@@ -145,12 +139,13 @@ on_failure(struct tunnel *tunnel)
 		tunnel->failure = tunnel->route.worst;
 	}
 	if (!was_up && route_next_server(&tunnel->route, tunnel->failure.kind, clock_now_ms())) {
-		log_failure(tunnel, server, false, 0);
+		outage_failed(&tunnel->outage, server, tunnel->failure.reason, 0);
 		go(tunnel);
 		return;
 	}
 	if (!was_up && tunnel->connections == 0 && route_is_hopeless(&tunnel->route)) {
 		tunnel->state = TUNNEL_STOPPED;
+		outage_end(&tunnel->outage);
 		log_error("%s: %s", server->text, tunnel->failure.reason);
 		tunnel->callbacks->hopeless(tunnel->arg);
 		return;
@@ -382,7 +377,7 @@ on_return_timer(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	failure_set(&tunnel->failure, FAILURE_PASSING, "going back to the first server");
-	log_failure(tunnel, tunnel->route.server, true, 0);
+	outage_lost(&tunnel->outage, tunnel->route.server, tunnel->failure.reason, 0);
 	take_leave(tunnel);
 	disconnect(tunnel);
 	backoff_stood(&tunnel->backoff, clock_now_ms() - tunnel->up_ms);
@@ -403,6 +398,7 @@ on_ready(void *arg)
 	evtimer_del(&tunnel->attempt_timer);
 	evtimer_del(&tunnel->tick_timer);
 	liveness_begin(&tunnel->liveness);
+	outage_end(&tunnel->outage);
 	log_info("connected to %s (wisp v%u, %s%s%s%s%s)", tunnel->route.server->text,
 		wisp_session_version(tunnel->session), connection_tls_version(&tunnel->connection),
 		tunnel->route.proxy != NULL ? ", through " : "",
@@ -523,6 +519,7 @@ static void
 go(struct tunnel *tunnel)
 {
 	tunnel->state = TUNNEL_RESOLVING;
+	outage_try(&tunnel->outage, tunnel->route.server);
 	failure_clear(&tunnel->failure);
 	set_limit(tunnel, ATTEMPT_MS);
 	tunnel->query = resolver_lookup(
@@ -626,8 +623,7 @@ static void
 start_over(struct tunnel *tunnel, const struct credentials *credentials)
 {
 	if (tunnel->state == TUNNEL_UP)
-		log_info("disconnected from %s: credentials or certificates have changed; next try in 0.0 s",
-			tunnel->route.server->text);
+		outage_lost(&tunnel->outage, tunnel->route.server, "credentials or certificates have changed", 0);
 	tunnel->state = TUNNEL_WAITING;
 	disconnect(tunnel);
 	credentials_free(&tunnel->credentials);
@@ -679,6 +675,7 @@ tunnel_new(struct event_base *base, const struct tunnel_options *options, const 
 	tunnel->callbacks = callbacks;
 	tunnel->arg = arg;
 	backoff_reset(&tunnel->backoff);
+	outage_init(&tunnel->outage, base);
 	evtimer_assign(&tunnel->attempt_timer, base, on_attempt_timer, tunnel);
 	evtimer_assign(&tunnel->tick_timer, base, on_tick, tunnel);
 	evtimer_assign(&tunnel->run_event, base, on_run, tunnel);
@@ -711,6 +708,7 @@ tunnel_free(struct tunnel *tunnel)
 		take_leave(tunnel);
 	tunnel->state = TUNNEL_STOPPED;
 	disconnect(tunnel);
+	outage_end(&tunnel->outage);
 	connection_free(&tunnel->connection);
 	credentials_free(&tunnel->credentials);
 	resolver_free(tunnel->resolver);

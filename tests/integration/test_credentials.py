@@ -154,7 +154,7 @@ def test_refused_later_on(start: Start, certificate: Certificate, files: Files,
     others = write_secret(files.folder / "others", "other:one\n")
     server = start(TlsWispd(certificate, "--user-file", others, port=port))
     why, delay = bridge.wait_log(
-        rf"^cannot connect to {server.url}: (.*--password-file); next try in (\S+) s",
+        rf"^(?:warning: )?cannot connect to {server.url}: (.*--password-file); next try in (\S+) s",
         before).groups()
     assert "refuses the user name or the password" in why
     assert 22 < float(delay) <= 30

@@ -206,7 +206,7 @@ def test_priorities_in_the_journal(start: Start) -> None:
                                f"ws://127.0.0.1:{port}/", journal=True))
         bridge.wait_log(r"^<4>--insecure: ")
         bridge.wait_log(r"^<6>listening on 127\.0\.0\.1:\d+$")
-        bridge.wait_log(r"^<6>cannot connect to ")
+        bridge.wait_log(r"^<4>cannot connect to ")
         bridge.wait_log(r"^<7>libwebsockets: ")
     wait_failed(start(Service("wispd", "-l", "unix:/nonexistent/socket", journal=True)), 1,
                 "<3>cannot listen on unix:/nonexistent/socket")

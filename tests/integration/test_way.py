@@ -706,7 +706,7 @@ def test_proxy_password_is_not_repeated_in_an_error() -> None:
 
 def check_order(bridge: Bridge, *expected: tuple[str, bool]) -> None:
     """The failures in the log: of which URL, and whether there is a pause before the next try."""
-    pattern = r"^(?:disconnected from|cannot connect to) (\S+): .*; next try in (\S+) s$"
+    pattern = r"^(?:disconnected from|(?:warning: )?cannot connect to) (\S+): .*; next try in (\S+) s$"
 
     def failures() -> list[tuple[str, bool]]:
         found = (re.search(pattern, line) for line in list(bridge.lines))
