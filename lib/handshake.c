@@ -11,6 +11,9 @@
 #define MAJOR 2
 #define MINOR 0
 
+/* The version of our extension 0xf1 that we speak. */
+#define END_OF_DATA_VERSION 1
+
 /* The bit of the algorithm mask. */
 #define ED25519 0x01
 /* A server's key extension begins with whether it is required and the algorithms; a client's with the algorithm. */
@@ -125,6 +128,26 @@ has_extension(const struct wisp_packet *info, enum wisp_extension_id id)
 	return find_extension(info, id, &extension);
 }
 
+/*
+ * The version of one of our own extensions that both sides speak: the lower one. 0 when the other side has not named
+ * it. Later versions may add to the payload.
+ */
+static uint8_t
+agree_version(const struct wisp_packet *info, enum wisp_extension_id id, uint8_t version)
+{
+	struct wisp_extension extension;
+
+	if (!find_extension(info, id, &extension) || extension.size < 1)
+		return 0;
+	return extension.data[0] < version ? extension.data[0] : version;
+}
+
+static bool
+agree_on_end(const struct wisp_packet *info)
+{
+	return agree_version(info, WISP_EXTENSION_END_OF_DATA, END_OF_DATA_VERSION) != 0;
+}
+
 /* What is wrong with the form of an INFO, or NULL. Extensions that we do not know are not ours to judge. */
 static const char *
 check_info(const struct wisp_packet *info)
@@ -237,6 +260,7 @@ receive_server_info(struct wisp_handshake *handshake, const struct wisp_packet *
 	}
 	handshake->udp = client->udp && has_extension(info, WISP_EXTENSION_UDP);
 	handshake->confirmation = client->confirm && has_extension(info, WISP_EXTENSION_OPEN_CONFIRMATION);
+	handshake->end_of_data = client->end_of_data && agree_on_end(info);
 	handshake->motd_offered = find_extension(info, WISP_EXTENSION_MOTD, &motd);
 	if (handshake->motd_offered) {
 		handshake->motd = motd.data;
@@ -364,6 +388,7 @@ receive_client_info(struct wisp_handshake *handshake, const struct wisp_packet *
 	}
 	handshake->udp = handshake->server->udp && has_extension(info, WISP_EXTENSION_UDP);
 	handshake->confirmation = has_extension(info, WISP_EXTENSION_OPEN_CONFIRMATION);
+	handshake->end_of_data = handshake->server->end_of_data && agree_on_end(info);
 	handshake->send_credit = true;
 	handshake->state = WISP_HANDSHAKE_DONE;
 }
@@ -429,6 +454,12 @@ write_extension(uint8_t *p, enum wisp_extension_id id, const void *data, size_t 
 }
 
 static size_t
+write_version(uint8_t *p, enum wisp_extension_id id, uint8_t version)
+{
+	return write_extension(p, id, &version, sizeof version);
+}
+
+static size_t
 write_password(const struct wisp_client_options *client, uint8_t *p)
 {
 	const size_t user_size = strnlen(client->user, WISP_USER_MAX);
@@ -471,6 +502,8 @@ write_client_extensions(const struct wisp_handshake *handshake, uint8_t *p)
 		n += write_extension(p + n, WISP_EXTENSION_MOTD, NULL, 0);
 	if (handshake->confirmation)
 		n += write_extension(p + n, WISP_EXTENSION_OPEN_CONFIRMATION, NULL, 0);
+	if (handshake->end_of_data)
+		n += write_version(p + n, WISP_EXTENSION_END_OF_DATA, END_OF_DATA_VERSION);
 	return n;
 }
 
@@ -491,7 +524,10 @@ write_server_extensions(const struct wisp_handshake *handshake, uint8_t *p)
 	}
 	if (server->motd != NULL)
 		n += write_extension(p + n, WISP_EXTENSION_MOTD, server->motd, strnlen(server->motd, WISP_MOTD_MAX));
-	return n + write_extension(p + n, WISP_EXTENSION_OPEN_CONFIRMATION, NULL, 0);
+	n += write_extension(p + n, WISP_EXTENSION_OPEN_CONFIRMATION, NULL, 0);
+	if (server->end_of_data)
+		n += write_version(p + n, WISP_EXTENSION_END_OF_DATA, END_OF_DATA_VERSION);
+	return n;
 }
 
 static size_t

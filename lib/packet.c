@@ -125,10 +125,17 @@ parse(struct wisp_packet_decoder *decoder, struct wisp_packet *packet)
 		packet->data = payload;
 		packet->size = n;
 		break;
+	case WISP_END: /* a payload would be a later version's */
 	case WISP_DATA:
 		break;
 	}
 	return WISP_PACKET_FOUND;
+}
+
+static bool
+is_known(uint8_t type)
+{
+	return (type >= WISP_CONNECT && type <= WISP_INFO) || type == WISP_END;
 }
 
 /* Move up to `want` bytes into the buffer in total. Returns how many of the n were taken. */
@@ -157,7 +164,7 @@ wisp_packet_decode(struct wisp_packet_decoder *decoder, uint8_t *p, size_t n, bo
 		return last ? fail(decoder, "a packet is shorter than its header") : WISP_PACKET_NONE;
 
 	packet->stream_id = load_le32(decoder->buffer + 1);
-	if (decoder->buffer[0] < WISP_CONNECT || decoder->buffer[0] > WISP_INFO)
+	if (!is_known(decoder->buffer[0]))
 		return fail(decoder, "a packet has an unknown type");
 	packet->type = (enum wisp_packet_type)decoder->buffer[0];
 	if (packet->type == WISP_DATA) {

@@ -326,6 +326,30 @@ wisp_stream_close(struct wisp_stream *stream, uint8_t reason)
 	wisp_stream_pend(stream, PENDING_CLOSE);
 }
 
+void
+wisp_stream_break(struct wisp_stream *stream, uint8_t reason)
+{
+	const struct wisp_stream_callbacks *const callbacks = stream->callbacks;
+	void *const arg = stream->arg;
+
+	wisp_stream_close(stream, reason);
+	if (callbacks != NULL)
+		callbacks->closed(arg, reason);
+}
+
+bool
+wisp_stream_end(struct wisp_stream *stream)
+{
+	if (!stream->session->handshake.end_of_data || stream->type != WISP_TCP)
+		return false;
+	if (stream->ended || stream->state == STREAM_CLOSED)
+		return true;
+	stream->ended = true;
+	wisp_stream_delist(stream);
+	wisp_stream_pend(stream, PENDING_END);
+	return true;
+}
+
 /* ---- credit ---- */
 
 bool
@@ -360,6 +384,8 @@ refresh_credit(struct wisp_stream *stream)
 	const uint32_t room = wisp_stream_room(stream);
 
 	if (stream->session->client || stream->type != WISP_TCP || stream->state == STREAM_CLOSED || !stream->confirmed)
+		return;
+	if (stream->peer_ended)
 		return;
 	if (room > stream->credit && room - stream->credit >= step)
 		wisp_stream_pend(stream, PENDING_CONTINUE);
@@ -502,10 +528,34 @@ receive_data(struct wisp_session *session, struct wisp_stream *stream, const str
 	}
 	if (stream->callbacks == NULL)
 		return;
+	if (stream->peer_ended) {
+		wisp_stream_break(stream, WISP_REASON_NETWORK_ERROR);
+		return;
+	}
 	if (!session->client && packet->last && stream->credit > 0)
 		stream->credit--;
 	stream->callbacks->data(stream->arg, packet->data, packet->size, packet->last);
 	refresh_credit(stream);
+}
+
+/*
+ * The other side's data has ended. When ours has, and the other side knows, a server closes the stream; when it has yet
+ * to be told, it is told that instead (pull_end()). Whoever says it where it has no place loses the stream.
+ */
+static void
+receive_end(struct wisp_session *session, struct wisp_stream *stream)
+{
+	if (stream->callbacks == NULL)
+		return;
+	if (!session->handshake.end_of_data || stream->type != WISP_TCP || stream->peer_ended) {
+		wisp_stream_break(stream, WISP_REASON_NETWORK_ERROR);
+		return;
+	}
+	stream->peer_ended = true;
+	if (!session->client && stream->ended && !(stream->pending & PENDING_END))
+		wisp_stream_break(stream, WISP_REASON_VOLUNTARY);
+	else if (stream->callbacks->ended != NULL)
+		stream->callbacks->ended(stream->arg);
 }
 
 /* A packet for the connection itself, after the handshake. */
@@ -553,6 +603,9 @@ receive_packet(struct wisp_session *session, const struct wisp_packet *packet)
 		break;
 	case WISP_CLOSE:
 		end_stream(stream, packet->reason);
+		break;
+	case WISP_END:
+		receive_end(session, stream);
 		break;
 	case WISP_CONNECT:
 	case WISP_INFO:

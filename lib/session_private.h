@@ -17,6 +17,7 @@ enum pending {
 	PENDING_CONNECT = 1,
 	PENDING_CONTINUE = 2,
 	PENDING_CLOSE = 4,
+	PENDING_END = 8,
 };
 
 enum stream_state {
@@ -48,6 +49,8 @@ struct wisp_stream {
 	uint8_t reason;  /* of the pending CLOSE */
 	bool gathered;   /* was held for as long as it may be */
 	bool confirmed;  /* server: the client may be told that it is open, or need not be */
+	bool ended;      /* this side sends no more data */
+	bool peer_ended; /* nor does the other side */
 };
 
 RB_HEAD(stream_tree, wisp_stream);
@@ -119,6 +122,9 @@ bool wisp_stream_short_of_credit(const struct wisp_stream *stream);
 
 /* Server: how many more packets the stream can buffer. */
 uint32_t wisp_stream_room(const struct wisp_stream *stream);
+
+/* Close a stream, and tell its caller, who did not. */
+void wisp_stream_break(struct wisp_stream *stream, uint8_t reason);
 
 /* Forget a stream. */
 void wisp_stream_free(struct wisp_stream *stream);

@@ -115,9 +115,17 @@ pull_handshake(struct wisp_session *session, struct output *out)
 
 /* ---- streams ---- */
 
-/* Send one of the packets that are pending for a stream. The stream may be gone afterwards. */
-static bool
-pull_control(struct wisp_session *session, struct wisp_stream *stream, struct output *out)
+/* A packet of the stream is sent: it may be that nothing else is pending. */
+static void
+settle(struct wisp_stream *stream, enum pending sent)
+{
+	stream->pending &= (uint8_t)~sent;
+	if (stream->pending == 0)
+		TAILQ_REMOVE(&stream->session->control, stream, control_entry);
+}
+
+static size_t
+write_connect(struct wisp_stream *stream, uint8_t *p)
 {
 	const struct wisp_destination destination = {
 		.type = (enum wisp_stream_type)stream->type,
@@ -125,25 +133,56 @@ pull_control(struct wisp_session *session, struct wisp_stream *stream, struct ou
 		.host = stream->host,
 		.host_size = stream->host_size,
 	};
-	const bool closing = stream->pending & PENDING_CLOSE;
-	const bool known = !(stream->pending & PENDING_CONNECT);
+
+	settle(stream, PENDING_CONNECT);
+	return wisp_packet_connect(p, stream->id, &destination);
+}
+
+static size_t
+write_continue(struct wisp_stream *stream, uint8_t *p)
+{
+	settle(stream, PENDING_CONTINUE);
+	stream->credit = wisp_stream_room(stream);
+	return wisp_packet_continue(p, stream->id, stream->credit);
+}
+
+/* The stream is gone afterwards: without a word, if the server never heard of it. */
+static size_t
+write_close(struct wisp_stream *stream, uint8_t *p)
+{
 	size_t n = 0;
 
-	/* There is no CONTINUE beside a CONNECT: one is the server's, the other the client's. */
-	if (closing && known) {
-		n = wisp_packet_close(scratch(out), stream->id, stream->reason);
-	} else if (!known && !closing) {
-		n = wisp_packet_connect(scratch(out), stream->id, &destination);
-		stream->pending = 0;
-	} else if (!closing) {
-		stream->credit = wisp_stream_room(stream);
-		n = wisp_packet_continue(scratch(out), stream->id, stream->credit);
-		stream->pending = 0;
-	}
-	if (closing)
-		wisp_stream_free(stream); /* without a word, if the server never heard of it */
+	if (!(stream->pending & PENDING_CONNECT))
+		n = wisp_packet_close(p, stream->id, stream->reason);
+	wisp_stream_free(stream);
+	return n;
+}
+
+/* To a client whose data has ended, a server's end is the stream's. */
+static size_t
+write_end(struct wisp_stream *stream, uint8_t *p)
+{
+	settle(stream, PENDING_END);
+	if (stream->session->client || !stream->peer_ended)
+		return wisp_packet_header(p, WISP_END, stream->id);
+	wisp_stream_break(stream, WISP_REASON_VOLUNTARY);
+	return 0;
+}
+
+/* Send the first of the packets that are pending for a stream. The stream may be gone afterwards. */
+static bool
+pull_control(struct wisp_session *session, struct wisp_stream *stream, struct output *out)
+{
+	size_t n;
+
+	if (stream->pending & PENDING_CLOSE)
+		n = write_close(stream, scratch(out));
+	else if (stream->pending & PENDING_CONNECT)
+		n = write_connect(stream, scratch(out));
+	else if (stream->pending & PENDING_CONTINUE)
+		n = write_continue(stream, scratch(out));
 	else
-		TAILQ_REMOVE(&session->control, stream, control_entry);
+		n = write_end(stream, scratch(out));
 	return n == 0 || append_frame(session, out, scratch(out), n, WISP_OPCODE_BINARY);
 }
 
@@ -156,6 +195,13 @@ hold(struct wisp_stream *stream)
 	TAILQ_INSERT_TAIL(&stream->session->held, stream, held_entry);
 }
 
+/* Whether the program may still be asked for data: any callback may have ended it. */
+static bool
+may_read(const struct wisp_stream *stream)
+{
+	return stream->state != STREAM_CLOSED && !stream->ended;
+}
+
 /* Whether a stream should wait for more data rather than spend its last credit on what there is. */
 static bool
 should_gather(const struct wisp_stream *stream)
@@ -165,7 +211,7 @@ should_gather(const struct wisp_stream *stream)
 	if (stream->gathered || !wisp_stream_short_of_credit(stream))
 		return false;
 	available = stream->callbacks->available(stream->arg);
-	return stream->state != STREAM_CLOSED && available > 0 && available < GATHER_BYTES;
+	return may_read(stream) && available > 0 && available < GATHER_BYTES;
 }
 
 /* Make a packet of the n bytes that a stream has read behind the headers' room. */
@@ -209,8 +255,8 @@ pull_data(struct wisp_session *session, struct wisp_stream *stream, struct outpu
 		hold(stream);
 		return true;
 	}
-	if (stream->state == STREAM_CLOSED)
-		return true; /* by the callback that said what there is */
+	if (!may_read(stream))
+		return true; /* because of the callback that said what there is */
 	room = limit_read(stream, room);
 	n = stream->callbacks->read(stream->arg, packet + WISP_PACKET_HEADER_SIZE, room);
 	if (stream->state == STREAM_CLOSED)
@@ -293,7 +339,8 @@ wisp_stream_ready(struct wisp_stream *stream)
 {
 	switch (stream->state) {
 	case STREAM_IDLE:
-		wisp_stream_enlist(stream);
+		if (!stream->ended)
+			wisp_stream_enlist(stream);
 		break;
 	case STREAM_HELD:
 		if (!should_gather(stream) && stream->state == STREAM_HELD)

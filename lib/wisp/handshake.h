@@ -25,6 +25,8 @@ enum wisp_extension_id {
 	WISP_EXTENSION_KEY = 0x03,
 	WISP_EXTENSION_MOTD = 0x04,
 	WISP_EXTENSION_OPEN_CONFIRMATION = 0x05,
+	/* Our own: wisp-extensions(7). Each begins with the version of it that a side speaks. */
+	WISP_EXTENSION_END_OF_DATA = 0xf1,
 };
 
 /* One entry of INFO's extension data. */
@@ -63,6 +65,7 @@ struct wisp_client_options {
 	enum wisp_versions versions;
 	bool udp;                   /* use UDP, where the server has it */
 	bool confirm;               /* have the server confirm streams, where it can */
+	bool end_of_data;           /* let each direction of a stream end by itself, where the server can */
 	bool trusted;               /* it is certain who the server is: credentials may be sent */
 	const char *user;           /* NULL for none; at most WISP_USER_MAX bytes */
 	const char *password;       /* at most WISP_PASSWORD_MAX bytes */
@@ -80,6 +83,7 @@ enum wisp_password {
 struct wisp_server_options {
 	uint32_t credit; /* DATA packets that it buffers for a stream, 1 or more */
 	bool udp;
+	bool end_of_data; /* let each direction of a stream end by itself, where the client can */
 	const char *motd; /* NULL for none; at most WISP_MOTD_MAX bytes, in UTF-8 */
 	/* Each is NULL when clients are not asked for it. When they are asked for both, either will do. */
 	enum wisp_password (*check_password)(
@@ -123,6 +127,7 @@ struct wisp_handshake {
 	uint32_t credit;   /* what every TCP stream starts with; valid when DONE */
 	bool udp;          /* UDP may be used; valid when DONE */
 	bool confirmation; /* streams are confirmed; valid when DONE */
+	bool end_of_data;  /* each direction of a stream ends by itself; valid when DONE */
 
 	enum wisp_handshake_fault fault; /* client, FAILED: why this server and this client cannot work together */
 	uint8_t reason;    /* FAILED: the reason in a CLOSE, the other side's or ours, that says what is wrong, or 0 */

@@ -30,6 +30,8 @@ enum wisp_packet_type {
 	WISP_CONTINUE = 0x03,
 	WISP_CLOSE = 0x04,
 	WISP_INFO = 0x05,
+	/* Of our own extension, wisp-extensions(7): no more DATA comes from this side. */
+	WISP_END = 0xf1,
 };
 
 enum wisp_stream_type {

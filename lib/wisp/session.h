@@ -44,7 +44,10 @@ struct wisp_stream_callbacks {
 	 * a UDP stream they are one datagram, and `last` is true.
 	 */
 	void (*data)(void *stream_arg, uint8_t *p, size_t n, bool last);
-	/* The stream is over: the other side closed it, with this reason. The stream is gone when this returns. */
+	/*
+	 * The stream is over, for this reason: the other side closed it or broke a rule (NETWORK_ERROR), or both
+	 * directions have ended (VOLUNTARY). The stream is gone when this returns.
+	 */
 	void (*closed)(void *stream_arg, uint8_t reason);
 	/*
 	 * Read up to n bytes of the stream's data into p. 0 means none for now; say wisp_stream_ready() when there is.
@@ -56,6 +59,11 @@ struct wisp_stream_callbacks {
 	size_t (*available)(void *stream_arg);
 	/* Client: the server confirmed that the stream is open, or said again how much it takes. May be NULL. */
 	void (*granted)(void *stream_arg);
+	/*
+	 * The other side's data has ended; this side may go on sending. Comes at most once, and only when end of data
+	 * was agreed on. May be NULL.
+	 */
+	void (*ended)(void *stream_arg);
 };
 
 /* The longest payload of the DATA packets that are sent: with its header, a packet's length still fits in 16 bits. */
@@ -154,6 +162,14 @@ WISP_API void wisp_stream_accept(
  * wait for credit, so that the caller has to look for itself whether the source has failed.
  */
 WISP_API bool wisp_stream_ready(struct wisp_stream *stream);
+
+/*
+ * This side's data has ended: `read` is not called any more, the other side is told behind all that it has handed out,
+ * and goes on sending. To be called when `read` finds the end. When the other side's data has ended too, a server's
+ * stream is over, and is told `closed`, with VOLUNTARY; a client's will be, by the server. Returns false, and does
+ * nothing, when end of data was not agreed on, and for UDP streams.
+ */
+WISP_API bool wisp_stream_end(struct wisp_stream *stream);
 
 /* Close the stream. There are no more callbacks for it, and the pointer may no longer be used. */
 WISP_API void wisp_stream_close(struct wisp_stream *stream, uint8_t reason);

@@ -120,6 +120,9 @@ application_act(struct hostile *hostile, unsigned what)
 	case 7:
 		set_backlog(slot);
 		break;
+	case 4:
+		slot->ended |= wisp_stream_end(slot->stream);
+		break;
 	default:
 		wisp_stream_ready(slot->stream);
 		break;
@@ -225,6 +228,7 @@ on_data(void *arg, uint8_t *p, size_t n, bool last)
 	struct slot *const slot = arg;
 
 	must(!slot->datagrams || (last && n <= WISP_DATAGRAM_MAX));
+	must(!slot->peer_ended);
 	if (n > 0)
 		memset(p, 0xd1, n); /* it is ours during the call */
 	if (!slot->hostile->client) {
@@ -257,6 +261,7 @@ on_read(void *arg, uint8_t *p, size_t n)
 	struct slot *const slot = arg;
 	size_t size = sizes[input_byte(&slot->hostile->input) % COUNT(sizes)];
 
+	must(!slot->ended);
 	if (size > n)
 		size = n;
 	memset(p, 0xd2, n);
@@ -272,6 +277,7 @@ on_available(void *arg)
 	struct slot *const slot = arg;
 	const size_t size = (size_t)input_byte(&slot->hostile->input) << 8;
 
+	must(!slot->ended);
 	act_in_callback(slot->hostile);
 	return size;
 }
@@ -284,10 +290,22 @@ on_granted(void *arg)
 	act_in_callback(slot->hostile);
 }
 
+static void
+on_ended(void *arg)
+{
+	struct slot *const slot = arg;
+
+	must(!slot->datagrams && !slot->peer_ended);
+	must(wisp_session_handshake(slot->hostile->session)->end_of_data);
+	slot->peer_ended = true;
+	act_in_callback(slot->hostile);
+}
+
 static const struct wisp_stream_callbacks stream_callbacks = {
 	.data = on_data,
 	.closed = on_closed,
 	.read = on_read,
 	.available = on_available,
 	.granted = on_granted,
+	.ended = on_ended,
 };

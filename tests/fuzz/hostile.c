@@ -75,7 +75,8 @@ static void
 feed_packet(struct hostile *hostile)
 {
 	uint8_t packet[WISP_PACKET_HEADER_SIZE + 256];
-	const enum wisp_packet_type type = (enum wisp_packet_type)(input_byte(&hostile->input) % 7);
+	const unsigned kind = input_byte(&hostile->input);
+	const enum wisp_packet_type type = kind >= 224 ? WISP_END : (enum wisp_packet_type)(kind % 7);
 	const uint32_t id = input_byte(&hostile->input) % 10;
 	size_t n = input_byte(&hostile->input);
 	const uint8_t *const payload = input_bytes(&hostile->input, &n);
@@ -145,6 +146,7 @@ check_sent(void *arg, const struct wisp_packet *packet)
 {
 	struct hostile *const hostile = arg;
 
+	hostile->ledger.end_of_data = wisp_session_handshake(hostile->session)->end_of_data;
 	ledger_send(&hostile->ledger, packet);
 	if (packet->type == WISP_CONTINUE && packet->stream_id != WISP_CONNECTION)
 		check_credit(hostile, packet);
@@ -211,6 +213,7 @@ new_session(struct hostile *hostile, unsigned kind, unsigned credit, unsigned st
 		.versions = (enum wisp_versions)(kind / 2 % 3),
 		.udp = kind & 0x10,
 		.confirm = kind & 0x20,
+		.end_of_data = kind & 0x20,
 		.trusted = kind & 0x40,
 		.user = kind & 0x08 ? "user" : NULL,
 		.password = "password",
@@ -218,6 +221,7 @@ new_session(struct hostile *hostile, unsigned kind, unsigned credit, unsigned st
 	hostile->server_options = (struct wisp_server_options){
 		.credit = 1 + credit,
 		.udp = kind & 0x10,
+		.end_of_data = kind & 0x20,
 		.motd = kind & 0x20 ? "hello" : NULL,
 		.check_password = kind & 0x40 ? application_check_password : NULL,
 		.find_key = kind & 0x80 ? application_find_key : NULL,

@@ -20,6 +20,8 @@ struct slot {
 	struct wisp_stream *stream;
 	bool datagrams;
 	bool confirmed;
+	bool ended;      /* its data, by the application */
+	bool peer_ended; /* by the other side */
 	size_t backlog;
 	size_t least_backlog; /* since the pull under way began */
 };

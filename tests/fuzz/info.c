@@ -28,12 +28,12 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	static const struct wisp_client_options clients[] = {
-		{.udp = true, .confirm = true},
+		{.udp = true, .confirm = true, .end_of_data = true},
 		{.udp = true, .user = "user", .password = "password"},
 		{.trusted = true, .user = "user", .password = "password"},
 	};
 	static const struct wisp_server_options servers[] = {
-		{.udp = true, .credit = 1, .motd = "hello"},
+		{.udp = true, .end_of_data = true, .credit = 1, .motd = "hello"},
 		{.credit = 1, .check_password = check_password},
 		{.credit = 1, .check_password = check_password, .find_key = find_key},
 	};
@@ -48,6 +48,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		must(handshake.state == WISP_HANDSHAKE_CREDIT || handshake.state == WISP_HANDSHAKE_FAILED);
 		must((handshake.state == WISP_HANDSHAKE_FAILED) == (handshake.error != NULL));
 		must(handshake.credentials == WISP_CREDENTIALS_NONE || clients[i].trusted);
+		must(clients[i].end_of_data || !handshake.end_of_data);
 		must(wisp_handshake_pending(&handshake) || handshake.error != NULL);
 		must((wisp_handshake_send(&handshake, sent) > 0) == (handshake.error == NULL || handshake.reason != 0));
 	}
@@ -57,6 +58,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		must(handshake.state == WISP_HANDSHAKE_DONE || handshake.state == WISP_HANDSHAKE_FAILED);
 		must((handshake.state == WISP_HANDSHAKE_FAILED) == (handshake.error != NULL));
 		must(servers[i].udp || !handshake.udp);
+		must(servers[i].end_of_data || !handshake.end_of_data);
 	}
 	free(copy);
 	return 0;

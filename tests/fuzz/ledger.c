@@ -33,6 +33,7 @@ ledger_hear(struct ledger *ledger, const struct wisp_packet *packet)
 		return;
 	if (packet->type == WISP_CONNECT && !ledger->client) {
 		ledger->streams[id].state = LEDGER_KNOWN;
+		ledger->streams[id].ended = false;
 		ledger->streams[id].udp = packet->destination.type == WISP_UDP;
 	} else if (packet->type == WISP_CLOSE && ledger->streams[id].state != LEDGER_UNUSED) {
 		ledger->streams[id].state = LEDGER_OVER;
@@ -50,7 +51,7 @@ send_data(struct ledger *ledger, const struct wisp_packet *packet)
 		must(packet->size <= WISP_DATAGRAM_MAX);
 		return;
 	}
-	must(packet->size >= 1 && packet->size <= WISP_DATA_MAX);
+	must(packet->size >= 1 && packet->size <= WISP_DATA_MAX && !ledger->streams[id].ended);
 	must(!ledger->client || ledger->streams[id].credit-- > 0);
 }
 
@@ -75,6 +76,10 @@ ledger_send(struct ledger *ledger, const struct wisp_packet *packet)
 		break;
 	case WISP_CLOSE:
 		ledger->streams[id].state = LEDGER_OVER;
+		break;
+	case WISP_END:
+		must(ledger->end_of_data && !ledger->streams[id].udp && !ledger->streams[id].ended);
+		ledger->streams[id].ended = true;
 		break;
 	case WISP_INFO:
 		must(false);

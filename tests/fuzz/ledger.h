@@ -25,10 +25,12 @@ enum ledger_state {
 
 struct ledger {
 	bool client;
+	bool end_of_data;        /* was agreed on */
 	uint32_t initial_credit; /* that a TCP stream starts with */
 	struct {
 		enum ledger_state state;
 		bool udp;
+		bool ended;      /* its data, by this end */
 		uint32_t credit; /* client: TCP */
 	} streams[LEDGER_IDS];
 };

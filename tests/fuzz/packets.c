@@ -86,6 +86,9 @@ check_writing(const struct input *input)
 		if (input->n == WISP_PACKET_HEADER_SIZE)
 			must(packet.reason == WISP_REASON_UNKNOWN && n-- > 0);
 		break;
+	case WISP_END:
+		n = wisp_packet_header(written, packet.type, packet.stream_id);
+		break;
 	case WISP_DATA:
 	case WISP_INFO:
 		n = wisp_packet_header(written, packet.type, packet.stream_id);

@@ -27,6 +27,8 @@ struct half {
 	bool closed; /* by this side's application, with this reason */
 	uint8_t reason;
 	bool confirmed;
+	bool ended; /* its data, by this side's application, which has read all that was written */
+	bool heard_end;
 	uint64_t written, read, heard; /* bytes; for UDP datagrams */
 	struct buffer sizes;           /* of the datagrams, a size_t each */
 	size_t backlog;
@@ -147,6 +149,7 @@ on_data(void *arg, uint8_t *p, size_t n, bool last)
 {
 	struct half *const half = live_half(arg), *const from = other_half(half);
 
+	must(!half->heard_end);
 	if (half->udp) {
 		must(last);
 		find_datagram(from, p, n);
@@ -155,6 +158,23 @@ on_data(void *arg, uint8_t *p, size_t n, bool last)
 	must(n <= from->read - from->heard && is_data(from, from->heard, p, n));
 	from->heard += n;
 	set_backlog(half, half->backlog + n);
+}
+
+/* Both directions have ended: the server's session closes the stream, as it tells its application and the client's. */
+static bool
+is_ended(const struct half *half, uint8_t reason)
+{
+	return half->ended && other_half(half)->ended && reason == WISP_REASON_VOLUNTARY;
+}
+
+/* The other side's data has ended: all of it has arrived. */
+static void
+on_ended(void *arg)
+{
+	struct half *const half = live_half(arg), *const from = other_half(half);
+
+	must(from->ended && !half->heard_end && from->heard == from->written);
+	half->heard_end = true;
 }
 
 /* All that the other side handed out before it closed has arrived. */
@@ -168,7 +188,7 @@ on_closed(void *arg, uint8_t reason)
 		must(half->udp && reason == WISP_REASON_BLOCKED);
 		return;
 	}
-	must(from->closed && from->reason == reason);
+	must((from->closed && from->reason == reason) || is_ended(half, reason));
 	must(half->udp || from->heard == from->read);
 }
 
@@ -194,6 +214,7 @@ on_read(void *arg, uint8_t *p, size_t n)
 
 	if (half->udp)
 		return read_datagram(half, p, n);
+	must(!half->ended);
 	if (n > half->written - half->read)
 		n = half->written - half->read;
 	if (n > limit)
@@ -218,6 +239,7 @@ static const struct wisp_stream_callbacks stream_callbacks = {
 	.closed = on_closed,
 	.read = on_read,
 	.available = on_available,
+	.ended = on_ended,
 };
 
 /* ---- callbacks of a session ---- */
@@ -315,6 +337,7 @@ note_sent(void *arg, const struct wisp_packet *packet)
 	const struct half *half;
 	struct side *const side = arg;
 
+	side->ledger.end_of_data = wisp_session_handshake(side->session)->end_of_data;
 	ledger_send(&side->ledger, packet);
 	if (packet->type != WISP_CONTINUE || packet->stream_id == WISP_CONNECTION)
 		return;
@@ -414,7 +437,7 @@ write_some(struct half *half)
 	const size_t mantissa = input_byte(&world->input);
 	const size_t n = mantissa << input_byte(&world->input) % 9;
 
-	if (world->written + n > WRITTEN_MAX || half->written - half->read > QUEUE_MAX)
+	if (world->written + n > WRITTEN_MAX || half->written - half->read > QUEUE_MAX || half->ended)
 		return;
 	world->written += n;
 	half->written += half->udp ? 1 : n;
@@ -433,6 +456,14 @@ close_stream(struct half *half, uint8_t reason)
 	half->reason = reason;
 	ledger_close(&half->side->ledger, half->id);
 	wisp_stream_close(stream, reason);
+}
+
+/* All that was written has been read, and no more will be. */
+static void
+end_data(struct half *half)
+{
+	if (half->read == half->written)
+		half->ended |= wisp_stream_end(half->stream);
 }
 
 static void
@@ -463,6 +494,9 @@ act(struct world *world, struct side *side, unsigned what)
 		break;
 	case 3:
 		set_backlog(half, half->backlog / 256 * input_byte(&world->input));
+		break;
+	case 4:
+		end_data(half);
 		break;
 	default:
 		write_some(half);
@@ -526,8 +560,10 @@ begin(struct world *world)
 	const unsigned kind = input_byte(&world->input);
 
 	world->now_ms = 1;
-	world->client_options = (struct wisp_client_options){.udp = kind & 1, .confirm = kind & 2};
-	world->server_options = (struct wisp_server_options){.udp = kind & 4, .credit = 1 + input_byte(&world->input)};
+	world->client_options =
+		(struct wisp_client_options){.udp = kind & 1, .confirm = kind & 2, .end_of_data = kind & 16};
+	world->server_options = (struct wisp_server_options){
+		.udp = kind & 4, .end_of_data = kind & 32, .credit = 1 + input_byte(&world->input)};
 	world->client.session = wisp_session_new_client(&world->client_options, &client_callbacks, world);
 	world->server.session = wisp_session_new_server(
 		&world->server_options, kind & 8 ? 1 : 2, STREAMS_MAX, &server_callbacks, world);
@@ -592,6 +628,8 @@ end_streams(struct world *world)
 		must((up->stream == NULL) == (down->stream == NULL));
 		if (up->stream == NULL)
 			continue;
+		must(!up->ended || !down->ended);
+		must(up->ended == down->heard_end && down->ended == up->heard_end);
 		check_arrived(up);
 		check_arrived(down);
 		close_stream(id % 2 ? up : down, WISP_REASON_VOLUNTARY);

@@ -175,6 +175,15 @@ on_granted(void *arg)
 }
 
 static void
+on_ended(void *arg)
+{
+	struct peer_stream *const stream = live_stream(arg);
+
+	buffer_printf(&stream->peer->events, "ended %u\n", stream->id);
+	call_hook(stream, PEER_ENDED);
+}
+
+static void
 on_motd(void *arg, const uint8_t *p, size_t n)
 {
 	struct peer *const peer = arg;
@@ -206,6 +215,7 @@ static const struct wisp_stream_callbacks stream_callbacks = {
 	.read = on_read,
 	.available = on_available,
 	.granted = on_granted,
+	.ended = on_ended,
 };
 
 /* ---- life ---- */
@@ -222,8 +232,9 @@ peer_new(bool client)
 	return peer;
 }
 
-const struct wisp_client_options peer_client_options = {.udp = true, .confirm = true, .trusted = true};
-const struct wisp_server_options peer_server_options = {.udp = true, .credit = PEER_CREDIT};
+const struct wisp_client_options peer_client_options = {
+	.udp = true, .confirm = true, .end_of_data = true, .trusted = true};
+const struct wisp_server_options peer_server_options = {.udp = true, .end_of_data = true, .credit = PEER_CREDIT};
 
 struct peer *
 peer_try_client(const struct wisp_client_options *options)
@@ -426,6 +437,13 @@ peer_write_bulk(struct peer_stream *stream, size_t n)
 	free(p);
 }
 
+bool
+peer_end_data(struct peer_stream *stream)
+{
+	assert_int_equal(stream->outgoing_at, stream->outgoing.n);
+	return wisp_stream_end(stream->stream);
+}
+
 void
 peer_close(struct peer_stream *stream, uint8_t reason)
 {
@@ -564,6 +582,14 @@ peer_hear_close(struct peer *peer, uint32_t id, uint8_t reason)
 	uint8_t p[16];
 
 	return peer_hear_message(peer, p, wisp_packet_close(p, id, reason));
+}
+
+bool
+peer_hear_end(struct peer *peer, uint32_t id)
+{
+	uint8_t p[16];
+
+	return peer_hear_message(peer, p, wisp_packet_header(p, WISP_END, id));
 }
 
 /* ---- two of them ---- */

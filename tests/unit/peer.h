@@ -35,6 +35,7 @@ enum peer_event {
 	PEER_READ,
 	PEER_AVAILABLE,
 	PEER_GRANTED,
+	PEER_ENDED,
 	PEER_CLOSED,
 };
 
@@ -45,8 +46,8 @@ struct peer {
 	bool client;
 	uint64_t now_ms;
 	struct peer_streams streams; /* all that there ever were */
-	struct buffer events; /* "ready", "open 1 tcp host 80", "granted 1", "closed 1 0x02", "motd hello", "pong", a
-				 line each */
+	struct buffer events; /* "ready", "open 1 tcp host 80", "granted 1", "ended 1", "closed 1 0x02", "motd hello",
+				 "pong", a line each */
 	unsigned wakes;
 	unsigned reads;
 	bool connects_later; /* server: it does not confirm each stream at once */
@@ -100,6 +101,8 @@ void peer_end_datagram(struct peer_stream *stream, size_t n);
 void peer_write_text(struct peer_stream *stream, const char *text);
 /* Write n bytes that depend on the stream's id. */
 void peer_write_bulk(struct peer_stream *stream, size_t n);
+/* All that is to be sent has been read. */
+bool peer_end_data(struct peer_stream *stream);
 void peer_close(struct peer_stream *stream, uint8_t reason);
 
 /* ---- what it sends ---- */
@@ -131,6 +134,7 @@ bool peer_hear_connect(struct peer *peer, uint32_t id, const char *host);
 bool peer_hear_data(struct peer *peer, uint32_t id, const char *text);
 bool peer_hear_continue(struct peer *peer, uint32_t id, uint32_t credit);
 bool peer_hear_close(struct peer *peer, uint32_t id, uint8_t reason);
+bool peer_hear_end(struct peer *peer, uint32_t id);
 
 /* Let two peers hear one another, in pulls of pull_size that are split, until neither has anything to say. */
 void peer_exchange(struct peer *a, struct peer *b, unsigned split, size_t pull_size);

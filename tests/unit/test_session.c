@@ -9,7 +9,8 @@
 /* ---- handshake ---- */
 
 #define INFO "INFO 0 (\\x02\\x00)\n"
-#define FULL_INFO "INFO 0 (\\x02\\x00\\x01\\x00\\x00\\x00\\x00\\x05\\x00\\x00\\x00\\x00)\n"
+#define FULL_INFO                                                                                                      \
+	"INFO 0 (\\x02\\x00\\x01\\x00\\x00\\x00\\x00\\x05\\x00\\x00\\x00\\x00\\xf1\\x01\\x00\\x00\\x00\\x01)\n"
 
 static void
 handshakes_agree_on_a_version(void **state)
@@ -117,6 +118,9 @@ static const struct ending endings[] = {
 	{false, BYTES("\x05\x00\x00\x00\x00\x02\x00"), WRONG("a packet of type 5 on stream 0"), "END 1002\n"},
 	{true, BYTES("\x05\x01\x00\x00\x00\x02\x00"), WRONG("an INFO packet on a stream"), "END 1002\n"},
 	{false, BYTES("\x05\x01\x00\x00\x00\x02\x00"), WRONG("an INFO packet on a stream"), "END 1002\n"},
+	{true, BYTES("\xf1\x00\x00\x00\x00"), WRONG("a packet of type 241 on stream 0"), "END 1002\n"},
+	{false, BYTES("\xf1\x00\x00\x00\x00"), WRONG("a packet of type 241 on stream 0"), "END 1002\n"},
+	{true, BYTES("\xf2\x00\x00\x00\x00"), WRONG("a packet has an unknown type"), "END 1002\n"},
 	{true, BYTES("\x02\x01\x00\x00"), WRONG("a packet is shorter than its header"), "END 1002\n"},
 	{true, BYTES(""), WRONG("a packet is shorter than its header"), "END 1002\n"},
 	{false, BYTES("GET / HTTP/1.1"), WRONG("a packet has an unknown type"), "END 1002\n"},

@@ -367,6 +367,7 @@ enum action {
 	CLOSE_OTHERS,
 	CLOSE_ALL,
 	READY_ALL,
+	END_ALL,      /* the data */
 	OPEN_ANOTHER, /* clients only */
 	SHUT_DOWN,
 	ACTIONS,
@@ -388,6 +389,8 @@ act_on(struct peer_stream *self, struct peer_stream *stream, const struct plan *
 		return;
 	if (plan->action == READY_ALL)
 		wisp_stream_ready(stream->stream);
+	else if (plan->action == END_ALL)
+		wisp_stream_end(stream->stream);
 	else if (plan->action == CLOSE_ALL || (plan->action == CLOSE_SELF) == (stream == self))
 		peer_close(stream, WISP_REASON_VOLUNTARY);
 }
@@ -442,6 +445,8 @@ run_plan(struct plan *plan, bool at_client)
 		peer_write_bulk(down, 100000);
 		if (id == 1 && plan->event == PEER_CLOSED && up->stream != NULL)
 			peer_close(at_client ? down : up, WISP_REASON_VOLUNTARY);
+		if (id == 1 && plan->event == PEER_ENDED && up->stream != NULL)
+			wisp_stream_end(at_client ? down->stream : up->stream);
 		peer_exchange(client, server, 3, 70000);
 		assert_int_equal(up->stream == NULL, down->stream == NULL);
 	}

@@ -54,6 +54,9 @@ wire_log_packet(struct buffer *log, const struct wisp_packet *packet)
 	case WISP_CLOSE:
 		buffer_printf(log, "CLOSE %u 0x%02x", packet->stream_id, packet->reason);
 		break;
+	case WISP_END:
+		buffer_printf(log, "END-OF-DATA %u", packet->stream_id);
+		break;
 	case WISP_INFO:
 		buffer_printf(log, "INFO %u ", packet->stream_id);
 		log_payload(log, packet->data, packet->size);

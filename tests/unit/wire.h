@@ -27,7 +27,7 @@ void wire_take(struct wire *wire, const uint8_t *p, size_t n);
 
 /*
  * Append a packet as text: "CONNECT 1 tcp host 80", "DATA 1 (text)" or, when it is longer than 40 bytes, "DATA 1
- * [size]", "CONTINUE 1 128", "CLOSE 1 0x02", "INFO 0 (\x02\x00)".
+ * [size]", "CONTINUE 1 128", "CLOSE 1 0x02", "END-OF-DATA 1", "INFO 0 (\x02\x00)".
  */
 void wire_log_packet(struct buffer *log, const struct wisp_packet *packet);
 
