@@ -242,3 +242,117 @@ wisp_socks5_datagram_encode(uint8_t p[WISP_SOCKS5_DATAGRAM_HEADER_MAX], const ui
 	memcpy(p + DATAGRAM_HEADER_SIZE, address, address_size);
 	return DATAGRAM_HEADER_SIZE + address_size;
 }
+
+/* ---- the client's side ---- */
+
+size_t
+wisp_socks5_greeting_encode(uint8_t p[WISP_SOCKS5_GREETING_MAX], bool has_password)
+{
+	p[0] = WISP_SOCKS5_VERSION;
+	p[1] = has_password ? 2 : 1;
+	p[2] = WISP_SOCKS5_METHOD_NONE;
+	p[3] = WISP_SOCKS5_METHOD_PASSWORD;
+	return 2 + (size_t)p[1];
+}
+
+size_t
+wisp_socks5_password_encode(uint8_t p[WISP_SOCKS5_MESSAGE_MAX], const struct wisp_socks5_password *password)
+{
+	const size_t user_size = password->user_size, password_size = password->password_size;
+
+	if (user_size > WISP_SOCKS5_TEXT_MAX || password_size > WISP_SOCKS5_TEXT_MAX)
+		return 0;
+	p[0] = PASSWORD_VERSION;
+	p[1] = (uint8_t)user_size;
+	memcpy(p + 2, password->user, user_size);
+	p[2 + user_size] = (uint8_t)password_size;
+	memcpy(p + 3 + user_size, password->password, password_size);
+	return 3 + user_size + password_size;
+}
+
+/* Write what is before the address. */
+static void
+begin_request(uint8_t *p, enum wisp_socks5_command command, enum address_type type)
+{
+	p[0] = WISP_SOCKS5_VERSION;
+	p[1] = (uint8_t)command;
+	p[2] = 0;
+	p[3] = (uint8_t)type;
+}
+
+size_t
+wisp_socks5_request_encode(
+	uint8_t p[WISP_SOCKS5_MESSAGE_MAX], enum wisp_socks5_command command, const struct wisp_socks5_address *address)
+{
+	begin_request(p, command, address->size == IPV6_SIZE ? ADDRESS_IPV6 : ADDRESS_IPV4);
+	memcpy(p + REQUEST_HEADER_SIZE, address->bytes, address->size);
+	store_be16(p + REQUEST_HEADER_SIZE + address->size, address->port);
+	return REQUEST_HEADER_SIZE + address->size + PORT_SIZE;
+}
+
+size_t
+wisp_socks5_request_encode_name(
+	uint8_t p[WISP_SOCKS5_MESSAGE_MAX], enum wisp_socks5_command command, const char *name, size_t n, uint16_t port)
+{
+	if (n == 0 || n > WISP_SOCKS5_TEXT_MAX)
+		return 0;
+	begin_request(p, command, ADDRESS_NAME);
+	p[REQUEST_HEADER_SIZE] = (uint8_t)n;
+	memcpy(p + REQUEST_HEADER_SIZE + 1, name, n);
+	store_be16(p + REQUEST_HEADER_SIZE + 1 + n, port);
+	return REQUEST_HEADER_SIZE + 1 + n + PORT_SIZE;
+}
+
+/* A version and one more byte. */
+static enum wisp_socks5_result
+decode_pair(const uint8_t *p, size_t n, size_t *need, uint8_t version)
+{
+	*need = 2;
+	if (n > 0 && p[0] != version)
+		return WISP_SOCKS5_INVALID;
+	return n < *need ? WISP_SOCKS5_MORE : WISP_SOCKS5_OK;
+}
+
+enum wisp_socks5_result
+wisp_socks5_method_reply_decode(const uint8_t *p, size_t n, size_t *need, uint8_t *method)
+{
+	const enum wisp_socks5_result result = decode_pair(p, n, need, WISP_SOCKS5_VERSION);
+
+	if (result == WISP_SOCKS5_OK)
+		*method = p[1];
+	return result;
+}
+
+enum wisp_socks5_result
+wisp_socks5_password_reply_decode(const uint8_t *p, size_t n, size_t *need, bool *good)
+{
+	const enum wisp_socks5_result result = decode_pair(p, n, need, PASSWORD_VERSION);
+
+	if (result == WISP_SOCKS5_OK)
+		*good = p[1] == 0;
+	return result;
+}
+
+enum wisp_socks5_result
+wisp_socks5_reply_decode(const uint8_t *p, size_t n, size_t *need, struct wisp_socks5_answer *answer)
+{
+	const enum wisp_socks5_result result = decode_pair(p, n, need, WISP_SOCKS5_VERSION);
+
+	if (result != WISP_SOCKS5_OK)
+		return result;
+	answer->reply = p[1];
+	memset(&answer->bound, 0, sizeof answer->bound);
+	if (answer->reply != WISP_SOCKS5_SUCCEEDED)
+		return WISP_SOCKS5_OK;
+	*need = REQUEST_HEADER_SIZE + 1;
+	if (n >= REQUEST_HEADER_SIZE && !is_address_type(p[REQUEST_HEADER_SIZE - 1]))
+		return WISP_SOCKS5_INVALID;
+	if (n < *need)
+		return WISP_SOCKS5_MORE;
+	*need = REQUEST_HEADER_SIZE - 1 + address_size(p + REQUEST_HEADER_SIZE - 1);
+	if (n < *need)
+		return WISP_SOCKS5_MORE;
+	if (read_address(p + REQUEST_HEADER_SIZE - 1, &answer->bound) != WISP_SOCKS5_OK)
+		memset(&answer->bound, 0, sizeof answer->bound);
+	return WISP_SOCKS5_OK;
+}

@@ -1,7 +1,7 @@
 /*
- * SOCKS5 messages (RFC 1928, and RFC 1929 for passwords) from the server's side. Each decoder says how many bytes a
- * message takes as soon as that can be told, so that a caller never has to read past its end: what follows belongs to
- * the connection.
+ * SOCKS5 messages (RFC 1928, and RFC 1929 for passwords), of the server's side and, at the end, of the client's. Each
+ * decoder says how many bytes a message takes as soon as that can be told, so that a caller never has to read past its
+ * end: what follows belongs to the connection.
  */
 #ifndef WISP_SOCKS5_H
 #define WISP_SOCKS5_H
@@ -28,6 +28,10 @@ extern "C" {
 #define WISP_SOCKS5_REPLY_MAX 22
 /* The longest header of a UDP datagram. */
 #define WISP_SOCKS5_DATAGRAM_HEADER_MAX 262
+/* The longest greeting that wisp_socks5_greeting_encode() writes. */
+#define WISP_SOCKS5_GREETING_MAX 4
+/* The longest user name, password or host name. */
+#define WISP_SOCKS5_TEXT_MAX 255
 /* The longest destination as text, with the final NUL. */
 #define WISP_SOCKS5_HOST_SIZE 256
 
@@ -87,7 +91,7 @@ struct wisp_socks5_datagram {
 	size_t header_size; /* the payload follows */
 };
 
-/* An IPv4 or IPv6 address and a port, to tell a client. */
+/* An IPv4 or IPv6 address and a port. */
 struct wisp_socks5_address {
 	const uint8_t *bytes; /* in network order */
 	size_t size;          /* 4 or 16 */
@@ -97,7 +101,7 @@ struct wisp_socks5_address {
 enum wisp_socks5_result {
 	WISP_SOCKS5_MORE,        /* the message is not complete: *need says how many bytes it takes at the least */
 	WISP_SOCKS5_OK,          /* complete: *need is its size */
-	WISP_SOCKS5_INVALID,     /* not SOCKS5: nothing to say to that client */
+	WISP_SOCKS5_INVALID,     /* not SOCKS5: nothing to say to the other side */
 	WISP_SOCKS5_BAD_ADDRESS, /* request: an address type that does not exist; answer ADDRESS_UNSUPPORTED */
 	WISP_SOCKS5_BAD_NAME,    /* request: a name that is empty or has a NUL in it; answer FAILURE */
 };
@@ -132,6 +136,43 @@ WISP_API bool wisp_socks5_datagram_decode(const uint8_t *p, size_t n, struct wis
  */
 WISP_API size_t wisp_socks5_datagram_encode(
 	uint8_t p[WISP_SOCKS5_DATAGRAM_HEADER_MAX], const uint8_t *address, size_t address_size);
+
+/* ---- the client's side ---- */
+
+/* The server's answer to a request (section 6). */
+struct wisp_socks5_answer {
+	uint8_t reply; /* an enum wisp_socks5_reply, or anything else */
+	/* SUCCEEDED: the address that the server uses, or all zero when it cannot be read as one. */
+	struct wisp_socks5_destination bound;
+};
+
+/* Write a greeting that offers no authentication, and a password too if there is one. Returns its size. */
+WISP_API size_t wisp_socks5_greeting_encode(uint8_t p[WISP_SOCKS5_GREETING_MAX], bool has_password);
+
+/*
+ * Write a user name and a password (RFC 1929 section 2). Returns the size, or 0 when one is longer than
+ * WISP_SOCKS5_TEXT_MAX.
+ */
+WISP_API size_t wisp_socks5_password_encode(
+	uint8_t p[WISP_SOCKS5_MESSAGE_MAX], const struct wisp_socks5_password *password);
+
+/* Write a request for an address. Returns its size. */
+WISP_API size_t wisp_socks5_request_encode(uint8_t p[WISP_SOCKS5_MESSAGE_MAX], enum wisp_socks5_command command,
+	const struct wisp_socks5_address *address);
+
+/* Write a request for a name of n bytes, which the server looks up. Returns its size, or 0 when n is 0 or too long. */
+WISP_API size_t wisp_socks5_request_encode_name(uint8_t p[WISP_SOCKS5_MESSAGE_MAX], enum wisp_socks5_command command,
+	const char *name, size_t n, uint16_t port);
+
+/* Read the answer to a greeting, to a password, or to a request. Results: MORE, OK or INVALID. */
+WISP_API enum wisp_socks5_result wisp_socks5_method_reply_decode(
+	const uint8_t *p, size_t n, size_t *need, uint8_t *method);
+WISP_API enum wisp_socks5_result wisp_socks5_password_reply_decode(
+	const uint8_t *p, size_t n, size_t *need, bool *good);
+
+/* An answer that refuses is taken for complete with its second byte: some servers send no more. */
+WISP_API enum wisp_socks5_result wisp_socks5_reply_decode(
+	const uint8_t *p, size_t n, size_t *need, struct wisp_socks5_answer *answer);
 
 #ifdef __cplusplus
 }

@@ -7,6 +7,7 @@
 #include <wisp/key.h>
 #include <wisp/packet.h>
 #include <wisp/session.h>
+#include <wisp/socks4.h>
 #include <wisp/socks5.h>
 #include <wisp/upgrade.h>
 
