@@ -1,15 +1,12 @@
 #include "target.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "address.h"
@@ -19,7 +16,6 @@
 #include "relay.h"
 #include "resolver.h"
 #include "server.h"
-#include "turn.h"
 #include "udp.h"
 
 #define RESOLVE_MS 10000
@@ -32,62 +28,60 @@
 /* What streams that are over may leave behind for their targets, over all peers, and how many of these there may be. */
 #define DRAINING_MAX ((size_t)256 << 20)
 #define DRAINING_TARGETS_MAX 4096
-/* How often to look whether a target still takes what the kernel has for it. */
-#define LEAVING_MS 2000
-#define DISCARD_SIZE 16384
-/* Reads of what is dropped in one turn, before others have theirs. */
-#define DISCARDS_PER_TURN 16
 
 enum target_state {
 	TARGET_RESOLVING,
 	TARGET_CONNECTING,
-	TARGET_OPEN,
-	TARGET_DRAINING, /* the stream is over; what it brought is still on its way */
-	TARGET_LEAVING,  /* the kernel has all of it; the target may take its time to take it and to hang up */
+	TARGET_CONNECTED, /* from here on, the relay knows */
 };
 
 struct target {
-	TAILQ_ENTRY(target) entry; /* DRAINING and LEAVING: the server's list */
-	struct peer *peer;         /* NULL then: it may be gone */
+	TAILQ_ENTRY(target) entry;  /* in the server's list, when the stream is over */
+	struct peer *peer;          /* NULL then: it may be gone */
+	struct wisp_stream *stream; /* NULL then */
 	struct server *server;
-	struct wisp_stream *stream; /* NULL when it is over */
-	struct relay relay;
-	struct event timer; /* until OPEN: the time to connect; then: the look whether it takes anything */
+	struct relay *relay;
+	struct event event; /* until CONNECTED: the socket that is being connected, and the time for it */
 	struct resolver_query *query;
 	struct addresses addresses;
 	size_t next_address; /* the next to be tried */
-	uint64_t looked_ms;  /* LEAVING: when the last look was */
-	int unsent_bytes;    /* LEAVING: that the target had not confirmed then */
+	int fd;              /* CONNECTING: of the address before it */
 	enum target_state state;
 	uint8_t reason; /* why no address could be connected */
 };
 
-static void on_socket(evutil_socket_t fd, short what, void *arg);
-
-static void
-set_timer(struct target *target, uint64_t ms)
-{
-	const struct timeval tv = clock_timeval(ms);
-
-	evtimer_add(&target->timer, &tv);
-}
+static void on_attempt(evutil_socket_t fd, short what, void *arg);
 
 /* ---- the end ---- */
+
+/* Stop looking up and connecting. */
+static void
+stop_connecting(struct target *target)
+{
+	if (target->query != NULL)
+		resolver_cancel(target->query);
+	target->query = NULL;
+	event_del(&target->event);
+	if (target->fd >= 0)
+		close(target->fd);
+	target->fd = -1;
+}
 
 static void
 target_free(struct target *target, bool reset)
 {
 	struct peer *peer = target->peer;
 
-	if (target->state == TARGET_DRAINING || target->state == TARGET_LEAVING) {
+	stop_connecting(target);
+	if (peer == NULL) {
 		TAILQ_REMOVE(&target->server->draining, target, entry);
 		target->server->draining_count--;
 	}
 	target->server->target_count--;
-	if (target->query != NULL)
-		resolver_cancel(target->query);
-	relay_close(&target->relay, reset);
-	event_del(&target->timer);
+	if (reset)
+		relay_abort(target->relay);
+	else
+		relay_free(target->relay);
 	free(target);
 	if (peer != NULL)
 		peer_check_budget(peer);
@@ -102,7 +96,7 @@ end(struct target *target, uint8_t reason)
 			wisp_reason_text(reason));
 		wisp_stream_close(target->stream, reason);
 	}
-	target_free(target, reason != WISP_REASON_VOLUNTARY);
+	target_free(target, true);
 }
 
 static uint8_t
@@ -134,67 +128,14 @@ reason_of(int error)
 /* ---- the stream ---- */
 
 static void
-report_backlog(struct target *target)
+report_backlog(void *arg)
 {
+	struct target *target = arg;
+
 	if (target->stream != NULL)
-		wisp_stream_set_backlog(target->stream, relay_backlog(&target->relay));
+		wisp_stream_set_backlog(target->stream, relay_backlog(target->relay));
 	if (target->peer != NULL)
 		peer_check_budget(target->peer);
-}
-
-/* Read and drop what a target still says, which may be without end. */
-static void
-discard(struct target *target)
-{
-	char scratch[DISCARD_SIZE];
-	int reads = 0;
-
-	while (reads < DISCARDS_PER_TURN && relay_read(&target->relay, scratch, sizeof scratch) > 0)
-		reads++;
-	if (target->relay.state != RELAY_OPEN)
-		target_free(target, false);
-	else if (reads == DISCARDS_PER_TURN)
-		turn_again(&target->timer);
-	else
-		set_timer(target, LEAVING_MS);
-}
-
-/* Look whether the target still takes something: there is only so much that it can. */
-static void
-check_leaving(struct target *target)
-{
-	const uint64_t now_ms = clock_now_ms();
-	int unsent_bytes = 0;
-
-	if (now_ms - target->looked_ms < LEAVING_MS) {
-		discard(target);
-		return;
-	}
-	ioctl(target->relay.fd, SIOCOUTQ, &unsent_bytes);
-	if (unsent_bytes >= target->unsent_bytes) {
-		target_free(target, false);
-		return;
-	}
-	target->looked_ms = now_ms;
-	target->unsent_bytes = unsent_bytes;
-	discard(target);
-}
-
-/*
- * The kernel has all that the stream brought. The target is told the end, and what it says is read: a socket that is
- * closed answers that with a reset, and drops what it has yet to send.
- */
-static void
-leave(struct target *target)
-{
-	if (target->relay.state != RELAY_OPEN || shutdown(target->relay.fd, SHUT_WR) != 0) {
-		target_free(target, false);
-		return;
-	}
-	target->state = TARGET_LEAVING;
-	target->looked_ms = clock_now_ms();
-	target->unsent_bytes = INT_MAX;
-	discard(target);
 }
 
 /* Make room for one that has data: of those that the kernel has all of, the one that has had the most time for it. */
@@ -204,18 +145,21 @@ drop_one_leaving(struct server *server)
 	struct target *target;
 
 	TAILQ_FOREACH (target, &server->draining, entry)
-		if (target->state == TARGET_LEAVING) {
+		if (relay_state(target->relay) == RELAY_LEAVING) {
 			target_free(target, false);
 			return;
 		}
 }
 
-/* The stream is over, and its peer may go at any time, but what it brought shall reach the target. */
+/*
+ * The stream is over, and its peer may go at any time, but what it brought shall reach the target, which may have yet
+ * to be connected.
+ */
 static void
-drain(struct target *target)
+finish(struct target *target)
 {
 	struct server *server = target->server;
-	const size_t waiting = relay_backlog(&target->relay);
+	const size_t waiting = relay_backlog(target->relay);
 
 	target->stream = NULL;
 	if (server->draining_count == DRAINING_TARGETS_MAX)
@@ -224,18 +168,12 @@ drain(struct target *target)
 		target_free(target, waiting > 0);
 		return;
 	}
-	*target->relay.total -= waiting;
-	server->draining_bytes += waiting;
-	target->relay.total = &server->draining_bytes;
+	relay_charge(target->relay, &server->draining_bytes);
 	peer_check_budget(target->peer);
 	target->peer = NULL;
-	target->state = TARGET_DRAINING;
 	TAILQ_INSERT_TAIL(&server->draining, target, entry);
 	server->draining_count++;
-	if (waiting == 0)
-		leave(target);
-	else
-		set_timer(target, STALL_MS);
+	relay_finish(target->relay, STALL_MS);
 }
 
 void
@@ -244,7 +182,7 @@ target_drop_draining(struct server *server)
 	struct target *target;
 
 	while ((target = TAILQ_FIRST(&server->draining)) != NULL)
-		target_free(target, target->state == TARGET_DRAINING);
+		target_free(target, relay_state(target->relay) != RELAY_LEAVING);
 }
 
 static size_t
@@ -253,16 +191,14 @@ on_stream_read(void *arg, uint8_t *p, size_t n)
 	struct target *target = arg;
 	size_t size;
 
-	if (target->state != TARGET_OPEN)
-		return 0;
-	size = relay_read(&target->relay, p, n);
-	if (target->relay.state == RELAY_ERROR) {
-		end(target, reason_of(target->relay.error));
-	} else if (target->relay.state == RELAY_EOF) {
+	size = relay_read(target->relay, p, n);
+	if (relay_state(target->relay) == RELAY_BROKEN) {
+		end(target, reason_of(relay_error(target->relay)));
+	} else if (relay_state(target->relay) == RELAY_EOF) {
 		log_debug("%s: stream %u: the destination has ended it", target->peer->name,
 			wisp_stream_id(target->stream));
 		wisp_stream_close(target->stream, WISP_REASON_VOLUNTARY);
-		drain(target);
+		finish(target);
 	}
 	return size;
 }
@@ -272,7 +208,7 @@ on_stream_available(void *arg)
 {
 	const struct target *target = arg;
 
-	return target->state == TARGET_OPEN ? relay_available(&target->relay) : 0;
+	return relay_available(target->relay);
 }
 
 static void
@@ -281,10 +217,19 @@ on_stream_data(void *arg, uint8_t *p, size_t n, bool last)
 	struct target *target = arg;
 
 	(void)last;
-	if (!relay_write(&target->relay, p, n))
-		end(target, reason_of(target->relay.error));
+	if (!relay_write(target->relay, p, n))
+		end(target, reason_of(relay_error(target->relay)));
 	else
 		report_backlog(target);
+}
+
+/* Whether it would miss something, were it given up now: one that is yet to be connected need not be for nothing. */
+static bool
+has_something(const struct target *target)
+{
+	if (relay_state(target->relay) == RELAY_CONNECTING)
+		return relay_backlog(target->relay) > 0 && target->query == NULL;
+	return true;
 }
 
 static void
@@ -295,8 +240,8 @@ on_stream_closed(void *arg, uint8_t reason)
 	log_debug("%s: stream %u: closed by the client: %s", target->peer->name, wisp_stream_id(target->stream),
 		wisp_reason_text(reason));
 	target->stream = NULL;
-	if (reason == WISP_REASON_VOLUNTARY && target->state == TARGET_OPEN)
-		drain(target);
+	if (reason == WISP_REASON_VOLUNTARY && has_something(target))
+		finish(target);
 	else
 		target_free(target, true);
 }
@@ -306,6 +251,41 @@ static const struct wisp_stream_callbacks stream_callbacks = {
 	.closed = on_stream_closed,
 	.read = on_stream_read,
 	.available = on_stream_available,
+};
+
+/* ---- the socket ---- */
+
+static bool
+on_readable(void *arg)
+{
+	struct target *target = arg;
+
+	if (target->stream != NULL)
+		wisp_stream_ready(target->stream);
+	return true;
+}
+
+static void
+on_broken(void *arg)
+{
+	struct target *target = arg;
+	const int error = relay_error(target->relay);
+
+	end(target, error == ETIMEDOUT && relay_backlog(target->relay) > 0 ? WISP_REASON_TRANSFER_TIMED_OUT
+									   : reason_of(error));
+}
+
+static void
+on_done(void *arg)
+{
+	target_free(arg, false);
+}
+
+static const struct relay_callbacks relay_callbacks = {
+	.readable = on_readable,
+	.drained = report_backlog,
+	.broken = on_broken,
+	.done = on_done,
 };
 
 /* ---- connecting ---- */
@@ -341,6 +321,24 @@ note_failure(struct target *target, uint8_t reason)
 		target->reason = reason;
 }
 
+/* Watch the socket that is being connected for as long as it may take. */
+static bool
+watch_attempt(struct target *target, int fd)
+{
+	const struct timeval tv = clock_timeval(CONNECT_MS);
+
+	event_del(&target->event);
+	if (event_assign(&target->event, target->server->base, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_attempt,
+		    target) != 0 ||
+		event_add(&target->event, &tv) != 0) {
+		close(fd);
+		return false;
+	}
+	target->fd = fd;
+	target->state = TARGET_CONNECTING;
+	return true;
+}
+
 /* Try the addresses from the next one on, until a connection is under way or none is left. */
 static void
 try_addresses(struct target *target)
@@ -356,16 +354,10 @@ try_addresses(struct target *target)
 			continue;
 		}
 		fd = start_connect(address);
-		if (fd >= 0 && !relay_open(&target->relay, target->server->base, fd, on_socket, target)) {
-			close(fd);
-			fd = -1;
-		}
-		if (fd < 0) {
-			note_failure(target, reason_of(errno));
+		if (fd < 0 || !watch_attempt(target, fd)) {
+			note_failure(target, fd < 0 ? reason_of(errno) : WISP_REASON_THROTTLED);
 			continue;
 		}
-		target->state = TARGET_CONNECTING;
-		set_timer(target, CONNECT_MS);
 		return;
 	}
 	end(target, target->reason);
@@ -375,9 +367,9 @@ static void
 try_next(struct target *target, uint8_t reason)
 {
 	note_failure(target, reason);
-	event_del(&target->relay.event);
-	close(target->relay.fd);
-	target->relay.fd = -1;
+	event_del(&target->event);
+	close(target->fd);
+	target->fd = -1;
 	try_addresses(target);
 }
 
@@ -388,101 +380,59 @@ on_resolved(enum resolver_result result, const struct addresses *found, void *ar
 
 	target->query = NULL;
 	target->addresses = *found;
-	if (result != RESOLVER_FOUND)
+	if (result != RESOLVER_FOUND && target->stream != NULL)
 		log_debug("%s: stream %u: the name does not resolve: %s", target->peer->name,
 			wisp_stream_id(target->stream), resolver_text(result));
 	try_addresses(target);
 }
 
+/* The relay takes the socket over, which is watched all the while: it costs no system calls. */
 static void
-on_connected(struct target *target)
+hand_over(struct target *target)
 {
-	int error = 0;
-	socklen_t size = sizeof error;
+	const int fd = target->fd;
 
-	if (getsockopt(target->relay.fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
-		error = errno;
-	if (error != 0) {
-		try_next(target, reason_of(error));
+	if (!relay_open(target->relay, target->server->base, fd)) {
+		end(target, WISP_REASON_THROTTLED);
 		return;
 	}
-	target->state = TARGET_OPEN;
-	target->relay.waiting = false;
-	target->relay.moved_ms = target->relay.taken_ms = clock_now_ms();
-	set_timer(target, STALL_MS);
-	if (!relay_flush(&target->relay)) {
-		end(target, reason_of(target->relay.error));
-		return;
-	}
+	target->fd = -1;
+	stop_connecting(target);
+	target->state = TARGET_CONNECTED;
 	report_backlog(target);
+	if (target->stream == NULL)
+		return;
 	wisp_stream_confirm(target->stream);
 	wisp_stream_ready(target->stream);
 }
 
-/* ---- events ---- */
-
 static void
-on_socket(evutil_socket_t fd, short what, void *arg)
+on_attempt(evutil_socket_t fd, short what, void *arg)
 {
 	struct target *target = arg;
+	int error = 0;
+	socklen_t size = sizeof error;
 
-	(void)fd;
-	if (target->state == TARGET_CONNECTING) {
-		if (what & EV_WRITE)
-			on_connected(target);
-		return;
-	}
-	if (target->state == TARGET_LEAVING) {
-		check_leaving(target);
-		return;
-	}
-	if ((what & EV_WRITE) && !relay_flush(&target->relay)) {
-		end(target, reason_of(target->relay.error));
-		return;
-	}
-	if (target->state == TARGET_DRAINING) {
-		if (relay_backlog(&target->relay) == 0)
-			leave(target);
-		return;
-	}
-	if (what & EV_WRITE)
-		report_backlog(target);
-	if (what & EV_READ)
-		wisp_stream_ready(target->stream);
-}
-
-static void
-on_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct target *target = arg;
-	const uint64_t idle_ms = clock_now_ms() - target->relay.taken_ms;
-
-	(void)fd, (void)what;
-	switch (target->state) {
-	case TARGET_RESOLVING:
+	if (target->state == TARGET_RESOLVING) {
 		end(target, WISP_REASON_UNREACHABLE);
-		break;
-	case TARGET_CONNECTING:
-		try_next(target, WISP_REASON_TIMED_OUT);
-		break;
-	case TARGET_OPEN:
-	case TARGET_DRAINING:
-		if (relay_backlog(&target->relay) == 0)
-			set_timer(target, STALL_MS);
-		else if (idle_ms < STALL_MS)
-			set_timer(target, STALL_MS - idle_ms);
-		else
-			end(target, WISP_REASON_TRANSFER_TIMED_OUT);
-		break;
-	case TARGET_LEAVING:
-		check_leaving(target);
-		break;
+		return;
 	}
+	if (what & EV_TIMEOUT) {
+		try_next(target, WISP_REASON_TIMED_OUT);
+		return;
+	}
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+		error = errno;
+	if (error != 0)
+		try_next(target, reason_of(error));
+	else if (what & EV_WRITE)
+		hand_over(target);
 }
 
 void
 target_open(struct peer *peer, struct wisp_stream *stream, const struct wisp_destination *destination)
 {
+	const struct timeval tv = clock_timeval(RESOLVE_MS);
 	struct target *target;
 	char host[WISP_HOST_MAX + 1];
 	char text[ADDRESS_JOINED_SIZE];
@@ -501,7 +451,10 @@ target_open(struct peer *peer, struct wisp_stream *stream, const struct wisp_des
 		return;
 	}
 	target = calloc(1, sizeof *target);
-	if (target == NULL) {
+	if (target != NULL)
+		target->relay = relay_new(&relay_callbacks, target, &peer->backlog_bytes);
+	if (target == NULL || target->relay == NULL) {
+		free(target);
 		wisp_stream_close(stream, WISP_REASON_THROTTLED);
 		return;
 	}
@@ -510,10 +463,10 @@ target_open(struct peer *peer, struct wisp_stream *stream, const struct wisp_des
 	target->server->target_count++;
 	target->stream = stream;
 	target->reason = WISP_REASON_UNREACHABLE;
-	relay_init(&target->relay, &peer->backlog_bytes);
-	target->relay.waiting = true; /* to write would take the error of an address from those who try the next one */
-	evtimer_assign(&target->timer, peer->server->base, on_timer, target);
-	set_timer(target, RESOLVE_MS);
+	target->fd = -1;
+	relay_limit_stall(target->relay, STALL_MS);
+	evtimer_assign(&target->event, peer->server->base, on_attempt, target);
+	evtimer_add(&target->event, &tv);
 	wisp_stream_accept(stream, &stream_callbacks, target);
 	target->query =
 		resolver_lookup(peer->server->resolver, &peer->names, host, destination->port, on_resolved, target);

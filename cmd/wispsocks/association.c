@@ -326,7 +326,7 @@ is_program(const struct association *association, const struct sockaddr_storage 
 
 	if (association->from_port != 0 && port_of(source) != association->from_port)
 		return false;
-	if (getpeername(association->client->relay.fd, (struct sockaddr *)&peer, &size) != 0)
+	if (getpeername(relay_socket(association->client->relay), (struct sockaddr *)&peer, &size) != 0)
 		return false;
 	unmap(&peer, &size);
 	return same_host(source, peer.ss_family == AF_UNIX ? &association->local : &peer);
@@ -377,7 +377,7 @@ local_address(const struct client *client, struct sockaddr_storage *address, soc
 	struct sockaddr_in *in = (struct sockaddr_in *)address;
 
 	*size = sizeof *address;
-	if (getsockname(client->relay.fd, (struct sockaddr *)address, size) != 0)
+	if (getsockname(relay_socket(client->relay), (struct sockaddr *)address, size) != 0)
 		return false;
 	unmap(address, size);
 	if (address->ss_family == AF_INET6) {

@@ -80,13 +80,12 @@ static void
 on_stall_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct bridge *bridge = arg;
-	const uint64_t now_ms = clock_now_ms();
 	struct client *client, *next;
 
 	(void)fd, (void)what;
 	for (client = TAILQ_FIRST(&bridge->clients); client != NULL; client = next) {
 		next = TAILQ_NEXT(client, entry);
-		client_end_if_stalled(client, now_ms);
+		client_end_if_stalled(client);
 	}
 }
 

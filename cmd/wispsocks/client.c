@@ -15,13 +15,10 @@
 #include "log.h"
 #include "negotiation.h"
 #include "orphan.h"
-#include "turn.h"
 
 #define HANDSHAKE_MS 10000
 /* How long a server has to confirm a stream, when the program waits for that. */
 #define OPENING_MS 60000
-/* How long a program may take to hang up after it was told the end (RFC 1928 section 6 allows 10 s). */
-#define LEAVING_MS 2000
 /* How long a stream without anything moving waits for the answer to a program that has ended its own data. */
 #define HALF_CLOSED_MS 300000
 /* How often to look whether such a program is still there; and how long its last data has at the least to get through.
@@ -31,8 +28,6 @@
 #define PROBE_AFTER_S 15
 #define PROBE_EVERY_S 15
 #define PROBES 4
-#define DISCARD_SIZE 16384
-#define DISCARDS_PER_TURN 16
 
 static const struct wisp_stream_callbacks stream_callbacks;
 
@@ -52,7 +47,7 @@ idle_limit_ms(const struct client *client)
 {
 	const uint64_t limit_ms = client->bridge->options->idle_timeout_ms;
 
-	if (client->relay.state != RELAY_EOF)
+	if (relay_state(client->relay) != RELAY_EOF)
 		return limit_ms;
 	return limit_ms != 0 && limit_ms < HALF_CLOSED_MS ? limit_ms : HALF_CLOSED_MS;
 }
@@ -64,7 +59,8 @@ idle_limit_ms(const struct client *client)
 static bool
 has_hung_up(const struct client *client, uint64_t idle_ms)
 {
-	return client->relay.state == RELAY_EOF && idle_ms >= HALF_CLOSED_CHECK_MS && peer_is_orphan(client->relay.fd);
+	return relay_state(client->relay) == RELAY_EOF && idle_ms >= HALF_CLOSED_CHECK_MS &&
+	       peer_is_orphan(relay_socket(client->relay));
 }
 
 /* The timer is not moved with each byte: when it ends, it looks how long ago the last one was. */
@@ -72,12 +68,12 @@ static void
 check_idle(struct client *client)
 {
 	const uint64_t limit_ms = idle_limit_ms(client);
-	const uint64_t idle_ms = clock_now_ms() - client->relay.moved_ms;
+	const uint64_t idle_ms = relay_idle_ms(client->relay);
 
 	if (limit_ms == 0)
 		return;
 	if (idle_ms < limit_ms && !has_hung_up(client, idle_ms)) {
-		if (client->relay.state == RELAY_EOF && limit_ms - idle_ms > HALF_CLOSED_CHECK_MS)
+		if (relay_state(client->relay) == RELAY_EOF && limit_ms - idle_ms > HALF_CLOSED_CHECK_MS)
 			set_timer(client, HALF_CLOSED_CHECK_MS);
 		else
 			set_timer(client, limit_ms - idle_ms);
@@ -87,11 +83,17 @@ check_idle(struct client *client)
 		idle_ms < limit_ms ? ", and the program has hung up" : "");
 	wisp_stream_close(client->stream, WISP_REASON_VOLUNTARY);
 	client->stream = NULL;
-	relay_close(&client->relay, true);
 	client_free(client);
 }
 
 /* ---- the end ---- */
+
+/* Whether closing would make the program take what it has for all that there is. */
+static bool
+is_cut(const struct client *client)
+{
+	return client->state == CLIENT_OPEN || relay_state(client->relay) == RELAY_DRAINING;
+}
 
 void
 client_free(struct client *client)
@@ -99,65 +101,22 @@ client_free(struct client *client)
 	if (client->stream != NULL)
 		wisp_stream_close(client->stream, WISP_REASON_NETWORK_ERROR);
 	association_free(client->association);
-	relay_close(&client->relay, client->state == CLIENT_OPEN || client->state == CLIENT_DRAINING);
+	if (is_cut(client))
+		relay_abort(client->relay);
+	else
+		relay_free(client->relay);
 	event_del(&client->timer);
 	bridge_forget(client->bridge, client);
 	negotiation_free(client->negotiation);
 	free(client);
 }
 
-/*
- * Read and drop what a program that has been told the end still sends, which may be without end: with unread data,
- * closing would be a reset.
- */
-static void
-discard(struct client *client)
-{
-	char scratch[DISCARD_SIZE];
-	int reads = 0;
-
-	while (reads < DISCARDS_PER_TURN && relay_read(&client->relay, scratch, sizeof scratch) > 0)
-		reads++;
-	if (client->relay.state != RELAY_OPEN)
-		client_free(client);
-	else if (reads == DISCARDS_PER_TURN)
-		turn_again(&client->timer);
-	else if (client->state == CLIENT_LEAVING)
-		set_timer(client, LEAVING_MS);
-}
-
-static void
-check_leaving(struct client *client)
-{
-	if (clock_now_ms() - client->relay.taken_ms < LEAVING_MS)
-		discard(client);
-	else
-		client_free(client);
-}
-
-/* Everything has been said. */
 void
 client_leave(struct client *client)
 {
-	client->state = CLIENT_LEAVING;
-	if (shutdown(client->relay.fd, SHUT_WR) != 0 || client->relay.state != RELAY_OPEN) {
-		client_free(client);
-		return;
-	}
-	client->relay.taken_ms = clock_now_ms(); /* the end is the last thing that it takes */
-	discard(client);
-}
-
-/* The stream is over and the program has all of its data. Only a stream that ended well ends like a complete one. */
-static void
-finish(struct client *client)
-{
-	if (client->reason == WISP_REASON_VOLUNTARY) {
-		client_leave(client);
-		return;
-	}
-	relay_close(&client->relay, true);
-	client_free(client);
+	client->state = CLIENT_ENDING;
+	event_del(&client->timer);
+	relay_finish(client->relay, client->bridge->options->stall_timeout_ms);
 }
 
 /* The program's socket broke. */
@@ -166,25 +125,25 @@ client_lose(struct client *client)
 {
 	if (client->stream != NULL) {
 		log_debug("stream %u: the program is gone: %s", wisp_stream_id(client->stream),
-			strerror(client->relay.error));
+			strerror(relay_error(client->relay)));
 		wisp_stream_close(client->stream,
-			client->relay.error == ENOMEM ? WISP_REASON_CLIENT_ERROR : WISP_REASON_NETWORK_ERROR);
+			relay_error(client->relay) == ENOMEM ? WISP_REASON_CLIENT_ERROR : WISP_REASON_NETWORK_ERROR);
 		client->stream = NULL;
 	}
 	client_free(client);
 }
 
 bool
-client_end_if_stalled(struct client *client, uint64_t now_ms)
+client_end_if_stalled(struct client *client)
 {
-	if (relay_backlog(&client->relay) == 0 ||
-		now_ms - client->relay.taken_ms < client->bridge->options->stall_timeout_ms)
+	const uint64_t stalled_ms = relay_stalled_ms(client->relay);
+
+	if (stalled_ms == 0 || stalled_ms < client->bridge->options->stall_timeout_ms)
 		return false;
 	log_warning("a program takes no data and holds up the others: its connection is closed");
 	if (client->stream != NULL)
 		wisp_stream_close(client->stream, WISP_REASON_CLIENT_ERROR);
 	client->stream = NULL;
-	relay_close(&client->relay, true);
 	client_free(client);
 	return true;
 }
@@ -217,7 +176,7 @@ client_refuse(struct client *client, enum wisp_socks5_reply code)
 {
 	uint8_t reply[WISP_SOCKS5_REPLY_MAX];
 
-	if (relay_write(&client->relay, reply, wisp_socks5_reply(reply, code, NULL)))
+	if (relay_write(client->relay, reply, wisp_socks5_reply(reply, code, NULL)))
 		client_leave(client);
 	else
 		client_lose(client);
@@ -231,7 +190,7 @@ client_accept(struct client *client, const struct wisp_socks5_address *address)
 	event_del(&client->timer);
 	negotiation_free(client->negotiation);
 	client->negotiation = NULL;
-	if (relay_write(&client->relay, reply, wisp_socks5_reply(reply, WISP_SOCKS5_SUCCEEDED, address)))
+	if (relay_write(client->relay, reply, wisp_socks5_reply(reply, WISP_SOCKS5_SUCCEEDED, address)))
 		return true;
 	client_lose(client);
 	return false;
@@ -246,7 +205,6 @@ begin_stream(struct client *client)
 	client->state = CLIENT_OPEN;
 	if (!client_accept(client, NULL))
 		return false;
-	client->relay.moved_ms = clock_now_ms();
 	if (limit_ms != 0)
 		set_timer(client, limit_ms);
 	wisp_stream_ready(client->stream);
@@ -283,12 +241,21 @@ static void
 probe(const struct client *client)
 {
 	const int on = 1, after = PROBE_AFTER_S, every = PROBE_EVERY_S, count = PROBES;
-	const int fd = client->relay.fd;
+	const evutil_socket_t fd = relay_socket(client->relay);
 
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &after, sizeof after);
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof every);
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+}
+
+/* The association ends with this connection, on which there is nothing more to be said. */
+static void
+watch_associated(struct client *client)
+{
+	relay_discard(client->relay);
+	if (relay_state(client->relay) != RELAY_OPEN)
+		client_free(client);
 }
 
 static void
@@ -309,7 +276,8 @@ associate(struct client *client, struct wisp_session *session)
 	client->state = CLIENT_ASSOCIATED;
 	probe(client);
 	if (client_accept(client, &address))
-		discard(client); /* the end of its connection may be there already, and is announced only once */
+		watch_associated(
+			client); /* the end of its connection may be there already, and is announced only once */
 }
 
 /* Do what the client asks for. */
@@ -361,7 +329,6 @@ half_close(struct client *client)
 {
 	probe(client);
 	log_debug("stream %u: the program has ended its data", wisp_stream_id(client->stream));
-	client->relay.moved_ms = clock_now_ms();
 	check_idle(client);
 }
 
@@ -369,13 +336,13 @@ static size_t
 on_stream_read(void *arg, uint8_t *p, size_t n)
 {
 	struct client *client = arg;
-	const bool was_open = client->relay.state == RELAY_OPEN;
-	const size_t size = relay_read(&client->relay, p, n);
+	const bool was_open = relay_state(client->relay) == RELAY_OPEN;
+	const size_t size = relay_read(client->relay, p, n);
 
 	client->bridge->counters.up_bytes += size;
-	if (client->relay.state == RELAY_ERROR)
+	if (relay_state(client->relay) == RELAY_BROKEN)
 		client_lose(client);
-	else if (was_open && client->relay.state == RELAY_EOF)
+	else if (was_open && relay_state(client->relay) == RELAY_EOF)
 		half_close(client);
 	return size;
 }
@@ -385,7 +352,7 @@ on_stream_available(void *arg)
 {
 	const struct client *client = arg;
 
-	return relay_available(&client->relay);
+	return relay_available(client->relay);
 }
 
 static void
@@ -398,7 +365,7 @@ on_stream_data(void *arg, uint8_t *p, size_t n, bool last)
 	bridge->counters.down_bytes += n;
 	if (client->state == CLIENT_OPENING && !begin_stream(client))
 		return;
-	if (!relay_write(&client->relay, p, n))
+	if (!relay_write(client->relay, p, n))
 		client_lose(client);
 	bridge_check_budget(bridge);
 }
@@ -424,12 +391,14 @@ on_stream_closed(void *arg, uint8_t reason)
 		client_refuse(client, reply_for(reason));
 		return;
 	}
-	client->reason = reason;
-	client->state = CLIENT_DRAINING;
-	if (relay_backlog(&client->relay) == 0)
-		finish(client);
-	else
-		set_timer(client, client->bridge->options->stall_timeout_ms);
+	if (reason == WISP_REASON_VOLUNTARY) {
+		client_leave(client);
+		return;
+	}
+	/* Only a stream that ended well ends like a complete one. */
+	client->state = CLIENT_ENDING;
+	event_del(&client->timer);
+	relay_fail(client->relay, client->bridge->options->stall_timeout_ms);
 }
 
 static const struct wisp_stream_callbacks stream_callbacks = {
@@ -442,47 +411,12 @@ static const struct wisp_stream_callbacks stream_callbacks = {
 
 /* ---- events ---- */
 
-static void
-flush(struct client *client)
-{
-	struct bridge *bridge = client->bridge;
-
-	if (!relay_flush(&client->relay))
-		client_lose(client);
-	else if (client->state == CLIENT_DRAINING && relay_backlog(&client->relay) == 0)
-		finish(client);
-	bridge_check_budget(bridge);
-}
-
-/* When nothing reads from the socket, nothing else would notice that it broke. Returns false when it did. */
+/* Nothing reads from a socket whose stream has no credit, or whose tunnel takes nothing. */
 static bool
-check_socket(struct client *client)
-{
-	relay_check(&client->relay);
-	if (client->relay.state != RELAY_ERROR)
-		return true;
-	client_lose(client);
-	return false;
-}
-
-static void
-serve_stream(struct client *client, short what)
-{
-	const bool is_read =
-		client->relay.state == RELAY_OPEN && (!(what & EV_READ) || wisp_stream_ready(client->stream));
-
-	if ((!is_read || tunnel_is_blocked(client->bridge->tunnel)) && !check_socket(client))
-		return;
-	if (what & EV_WRITE)
-		flush(client);
-}
-
-static void
-on_socket(evutil_socket_t fd, short what, void *arg)
+on_readable(void *arg)
 {
 	struct client *client = arg;
 
-	(void)fd;
 	switch (client->state) {
 	case CLIENT_GREETING:
 	case CLIENT_PASSWORD:
@@ -491,29 +425,49 @@ on_socket(evutil_socket_t fd, short what, void *arg)
 		break;
 	case CLIENT_WAITING:
 	case CLIENT_OPENING:
-		check_socket(client);
-		break;
+		return false;
 	case CLIENT_OPEN:
-		serve_stream(client, what);
+		return wisp_stream_ready(client->stream) && !tunnel_is_blocked(client->bridge->tunnel);
+	case CLIENT_ASSOCIATED:
+		watch_associated(client);
 		break;
-	case CLIENT_DRAINING:
-		flush(client);
-		break;
-	case CLIENT_ASSOCIATED: /* the association ends with this connection */
-		discard(client);
-		break;
-	case CLIENT_LEAVING:
-		check_leaving(client);
+	case CLIENT_ENDING:
 		break;
 	}
+	return true;
 }
+
+static void
+on_drained(void *arg)
+{
+	const struct client *client = arg;
+
+	bridge_check_budget(client->bridge);
+}
+
+static void
+on_broken(void *arg)
+{
+	client_lose(arg);
+}
+
+static void
+on_done(void *arg)
+{
+	client_free(arg);
+}
+
+static const struct relay_callbacks relay_callbacks = {
+	.readable = on_readable,
+	.drained = on_drained,
+	.broken = on_broken,
+	.done = on_done,
+};
 
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct client *client = arg;
-	const uint64_t now_ms = clock_now_ms();
-	const uint64_t stall_ms = client->bridge->options->stall_timeout_ms;
 
 	(void)fd, (void)what;
 	switch (client->state) {
@@ -537,16 +491,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 		check_idle(client);
 		break;
 	case CLIENT_ASSOCIATED:
-		discard(client);
-		break;
-	case CLIENT_DRAINING:
-		if (now_ms - client->relay.taken_ms < stall_ms)
-			set_timer(client, stall_ms - (now_ms - client->relay.taken_ms));
-		else
-			client_free(client);
-		break;
-	case CLIENT_LEAVING:
-		check_leaving(client);
+	case CLIENT_ENDING:
 		break;
 	}
 }
@@ -558,8 +503,11 @@ client_new(struct bridge *bridge, evutil_socket_t fd, struct source *source)
 	struct negotiation *negotiation = malloc(sizeof *negotiation);
 
 	if (client != NULL)
-		relay_init(&client->relay, &bridge->backlog_bytes);
-	if (client == NULL || negotiation == NULL || !relay_open(&client->relay, bridge->base, fd, on_socket, client)) {
+		client->relay = relay_new(&relay_callbacks, client, &bridge->backlog_bytes);
+	if (client == NULL || negotiation == NULL || client->relay == NULL ||
+		!relay_open(client->relay, bridge->base, fd)) {
+		if (client != NULL)
+			relay_free(client->relay);
 		free(negotiation);
 		free(client);
 		close(fd);

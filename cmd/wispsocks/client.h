@@ -21,8 +21,7 @@ enum client_state {
 	CLIENT_OPENING,    /* for the server to confirm the stream */
 	CLIENT_OPEN,       /* there is a stream */
 	CLIENT_ASSOCIATED, /* there is an association for UDP */
-	CLIENT_DRAINING,   /* the stream is over; what it brought is still on its way to the program */
-	CLIENT_LEAVING,    /* everything has been said; the program may take its time to hang up */
+	CLIENT_ENDING,     /* everything has been said; it is on its way to the program */
 };
 
 struct association;
@@ -32,13 +31,12 @@ struct client {
 	TAILQ_ENTRY(client) entry;
 	struct bridge *bridge;
 	struct source *source; /* where it comes from; NULL when that is not counted */
-	struct relay relay;
+	struct relay *relay;
 	struct event timer;              /* what it means depends on the state */
 	struct wisp_stream *stream;      /* OPENING and OPEN */
 	struct association *association; /* ASSOCIATED */
 	struct negotiation *negotiation; /* until the request has been granted */
 	enum client_state state;
-	uint8_t reason; /* DRAINING: why the stream ended */
 };
 
 /*
@@ -68,8 +66,8 @@ void client_leave(struct client *client);
 /* The program's socket broke. */
 void client_lose(struct client *client);
 
-/* Take nothing more from a client that takes nothing. Returns false when it is not one of those. */
-bool client_end_if_stalled(struct client *client, uint64_t now_ms);
+/* End the connection of a program that takes nothing. Returns false when it is not one of those. */
+bool client_end_if_stalled(struct client *client);
 
 /* End the connection at once. */
 void client_free(struct client *client);

@@ -25,7 +25,7 @@ negotiation_free(struct negotiation *negotiation)
 static bool
 reply(struct client *client, const uint8_t *p, size_t n)
 {
-	if (relay_write(&client->relay, p, n))
+	if (relay_write(client->relay, p, n))
 		return true;
 	client_lose(client);
 	return false;
@@ -124,10 +124,10 @@ static bool
 read_more(struct client *client, size_t need)
 {
 	struct negotiation *negotiation = client->negotiation;
-	const size_t n = relay_read(&client->relay, negotiation->message + negotiation->size, need - negotiation->size);
+	const size_t n = relay_read(client->relay, negotiation->message + negotiation->size, need - negotiation->size);
 
 	negotiation->size += n;
-	if (n == 0 && client->relay.state != RELAY_OPEN)
+	if (n == 0 && relay_state(client->relay) != RELAY_OPEN)
 		client_free(client);
 	return n > 0;
 }
