@@ -13,19 +13,18 @@
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 #define WEBSOCKET_VERSION "13"
 
-/* A piece of the request head. */
-struct text {
-	const char *p;
-	size_t n;
-};
+#define PROTOCOL "HTTP/1."
+#define STATUS_DIGITS 3
 
 bool
 wisp_upgrade_key(char key[WISP_UPGRADE_KEY_SIZE])
 {
 	unsigned char nonce[NONCE_SIZE];
 
-	if (RAND_bytes(nonce, sizeof nonce) != 1)
+	if (RAND_bytes(nonce, sizeof nonce) != 1) {
+		ERR_clear_error(); /* or the caller's TLS would take it for its own, here and below */
 		return false;
+	}
 	EVP_EncodeBlock((unsigned char *)key, nonce, sizeof nonce);
 	return true;
 }
@@ -40,15 +39,15 @@ wisp_upgrade_accept(const char *key, char accept[WISP_UPGRADE_ACCEPT_SIZE])
 	if ((size_t)n >= sizeof text)
 		return false;
 	if (EVP_Digest(text, (size_t)n, digest, NULL, EVP_sha1(), NULL) != 1) {
-		ERR_clear_error(); /* or the caller's TLS would take it for its own */
+		ERR_clear_error();
 		return false;
 	}
 	EVP_EncodeBlock((unsigned char *)accept, digest, sizeof digest);
 	return true;
 }
 
-static struct text
-trim(struct text t)
+static struct wisp_upgrade_text
+trim(struct wisp_upgrade_text t)
 {
 	while (t.n > 0 && (t.p[0] == ' ' || t.p[0] == '\t'))
 		t.p++, t.n--;
@@ -58,23 +57,23 @@ trim(struct text t)
 }
 
 static bool
-equals(struct text t, const char *s)
+equals(struct wisp_upgrade_text t, const char *s)
 {
 	return t.n == strlen(s) && memcmp(t.p, s, t.n) == 0;
 }
 
 static bool
-equals_ignoring_case(struct text t, const char *s)
+equals_ignoring_case(struct wisp_upgrade_text t, const char *s)
 {
 	return t.n == strlen(s) && strncasecmp(t.p, s, t.n) == 0;
 }
 
 /* Cut `t` at the first `separator`: returns what is before it and leaves what is behind it. */
-static struct text
-cut(struct text *t, char separator)
+static struct wisp_upgrade_text
+cut(struct wisp_upgrade_text *t, char separator)
 {
 	const char *end = memchr(t->p, separator, t->n);
-	struct text before = *t;
+	struct wisp_upgrade_text before = *t;
 
 	if (end == NULL) {
 		t->p += t->n;
@@ -90,7 +89,7 @@ cut(struct text *t, char separator)
 bool
 wisp_upgrade_list_has(const char *list, size_t n, const char *token)
 {
-	struct text rest = {list, n};
+	struct wisp_upgrade_text rest = {list, n};
 
 	while (rest.n > 0)
 		if (equals_ignoring_case(trim(cut(&rest, ',')), token))
@@ -100,7 +99,7 @@ wisp_upgrade_list_has(const char *list, size_t n, const char *token)
 
 /* Header values become part of our answer: only what RFC 9110 allows in a token goes through. */
 static bool
-is_token(struct text t)
+is_token(struct wisp_upgrade_text t)
 {
 	for (size_t i = 0; i < t.n; i++)
 		if (t.p[i] <= ' ' || t.p[i] >= 0x7f || strchr("\"(),/:;<=>?@[\\]{}", t.p[i]) != NULL)
@@ -109,7 +108,7 @@ is_token(struct text t)
 }
 
 static bool
-is_key(struct text t)
+is_key(struct wisp_upgrade_text t)
 {
 	unsigned char nonce[WISP_UPGRADE_KEY_SIZE];
 
@@ -127,7 +126,8 @@ struct found {
 };
 
 static void
-read_header(struct text name, struct text value, struct wisp_upgrade_request *request, struct found *found)
+read_header(struct wisp_upgrade_text name, struct wisp_upgrade_text value, struct wisp_upgrade_request *request,
+	struct found *found)
 {
 	if (equals_ignoring_case(name, "Upgrade")) {
 		found->upgrade |= wisp_upgrade_list_has(value.p, value.n, "websocket");
@@ -140,7 +140,7 @@ read_header(struct text name, struct text value, struct wisp_upgrade_request *re
 		if (found->key)
 			memcpy(request->key, value.p, value.n);
 	} else if (equals_ignoring_case(name, "Sec-WebSocket-Protocol")) {
-		const struct text first = trim(cut(&value, ','));
+		const struct wisp_upgrade_text first = trim(cut(&value, ','));
 
 		request->has_protocol = true;
 		if (request->protocol[0] == '\0' && is_token(first) && first.n < sizeof request->protocol)
@@ -149,11 +149,11 @@ read_header(struct text name, struct text value, struct wisp_upgrade_request *re
 }
 
 static int
-read_request_line(struct text line, const char *path)
+read_request_line(struct wisp_upgrade_text line, const char *path)
 {
-	const struct text method = cut(&line, ' ');
-	struct text target = cut(&line, ' ');
-	const struct text target_path = cut(&target, '?');
+	const struct wisp_upgrade_text method = cut(&line, ' ');
+	struct wisp_upgrade_text target = cut(&line, ' ');
+	const struct wisp_upgrade_text target_path = cut(&target, '?');
 
 	if (!equals(line, "HTTP/1.1") || target_path.n == 0 || target_path.p[0] != '/')
 		return 400;
@@ -163,10 +163,10 @@ read_request_line(struct text line, const char *path)
 }
 
 /* A line of the head without its CRLF. RFC 9112 section 2.2 lets a bare LF end it, and a bare CR is never valid. */
-static struct text
-next_line(struct text *head)
+static struct wisp_upgrade_text
+next_line(struct wisp_upgrade_text *head)
 {
-	struct text line = cut(head, '\n');
+	struct wisp_upgrade_text line = cut(head, '\n');
 
 	if (line.n > 0 && line.p[line.n - 1] == '\r')
 		line.n--;
@@ -174,14 +174,14 @@ next_line(struct text *head)
 }
 
 static int
-judge(struct text head, const char *path, struct wisp_upgrade_request *request)
+judge(struct wisp_upgrade_text head, const char *path, struct wisp_upgrade_request *request)
 {
 	struct found found = {0};
 	const int status = read_request_line(next_line(&head), path);
 
 	for (;;) {
-		struct text line = next_line(&head);
-		struct text name;
+		struct wisp_upgrade_text line = next_line(&head);
+		struct wisp_upgrade_text name;
 
 		if (line.n == 0)
 			break; /* there is such a line: it ends the head */
@@ -230,7 +230,7 @@ wisp_upgrade_parse(const char *p, size_t n, const char *path, struct wisp_upgrad
 		return n;
 	}
 	if (size > 0)
-		request->status = judge((struct text){p, size}, path, request);
+		request->status = judge((struct wisp_upgrade_text){p, size}, path, request);
 	return size;
 }
 
@@ -307,4 +307,63 @@ wisp_upgrade_respond(const struct wisp_upgrade_request *request, char response[W
 		"\r\n",
 		accept, named ? "Sec-WebSocket-Protocol: " : "", request->protocol, named ? "\r\n" : "");
 	return (size_t)n;
+}
+
+/* ---- responses ---- */
+
+size_t
+wisp_upgrade_response_size(const char *p, size_t n)
+{
+	return head_size(p, n);
+}
+
+bool
+wisp_upgrade_response_begins(const char *p, size_t n)
+{
+	const size_t known = n < strlen(PROTOCOL) ? n : strlen(PROTOCOL);
+
+	return n == 0 || memcmp(p, PROTOCOL, known) == 0;
+}
+
+/* The status line (RFC 9112 section 4): the protocol with its minor version, a space, three digits and maybe words. */
+unsigned
+wisp_upgrade_response_status(struct wisp_upgrade_text head)
+{
+	struct wisp_upgrade_text line = next_line(&head);
+	const struct wisp_upgrade_text protocol = cut(&line, ' '), code = cut(&line, ' ');
+	unsigned status = 0;
+
+	if (protocol.n != strlen(PROTOCOL) + 1 || memcmp(protocol.p, PROTOCOL, strlen(PROTOCOL)) != 0)
+		return 0;
+	if (code.n != STATUS_DIGITS)
+		return 0;
+	for (size_t i = 0; i < code.n; i++) {
+		if (code.p[i] < '0' || code.p[i] > '9')
+			return 0;
+		status = 10 * status + (unsigned)(code.p[i] - '0');
+	}
+	return status >= 100 ? status : 0;
+}
+
+/* A line with a name and a value: the status line is none, and no line with what must stand in none is (RFC 9110
+ * section 5.5). */
+static bool
+is_field(struct wisp_upgrade_text line)
+{
+	return line.n > 0 && memchr(line.p, ':', line.n) != NULL && memchr(line.p, '\0', line.n) == NULL &&
+	       memchr(line.p, '\r', line.n) == NULL;
+}
+
+bool
+wisp_upgrade_response_header(struct wisp_upgrade_text *rest, const char *name, struct wisp_upgrade_text *value)
+{
+	while (rest->n > 0) {
+		struct wisp_upgrade_text line = next_line(rest);
+
+		if (!is_field(line) || !equals_ignoring_case(cut(&line, ':'), name))
+			continue;
+		*value = trim(line);
+		return true;
+	}
+	return false;
 }

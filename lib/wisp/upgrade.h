@@ -1,6 +1,6 @@
 /*
- * The HTTP/1.1 upgrade that opens a WebSocket (RFC 6455 section 4): the key and its answer for both sides, and for
- * servers the client's request and the response to it.
+ * The HTTP/1.1 upgrade that opens a WebSocket (RFC 6455 section 4): the key and its answer for both sides, for servers
+ * the client's request and the response to it, and for clients what stands in a response.
  */
 #ifndef WISP_UPGRADE_H
 #define WISP_UPGRADE_H
@@ -51,6 +51,32 @@ WISP_API size_t wisp_upgrade_parse(const char *p, size_t n, const char *path, st
 /* Write the response to a request. Returns its size. */
 WISP_API size_t wisp_upgrade_respond(
 	const struct wisp_upgrade_request *request, char response[WISP_UPGRADE_RESPONSE_MAX]);
+
+/* A piece of a response: not terminated, and valid as long as the response's bytes are. */
+struct wisp_upgrade_text {
+	const char *p;
+	size_t n;
+};
+
+/*
+ * The size of the response head at p, up to and with the empty line that ends it; 0 when its end is not among the n
+ * bytes.
+ */
+WISP_API size_t wisp_upgrade_response_size(const char *p, size_t n);
+
+/* Whether the n bytes may be the beginning of a response of HTTP/1.x: what is not will not become one. */
+WISP_API bool wisp_upgrade_response_begins(const char *p, size_t n);
+
+/* The status of a response head, 100 to 999; 0 when this is none of HTTP/1.x. */
+WISP_API unsigned wisp_upgrade_response_status(struct wisp_upgrade_text head);
+
+/*
+ * Find the next header of this name, in any case of letters. `rest` is the head at first, and then what follows the
+ * header that was found. `value` is without white space around it (RFC 9110 section 5.5). Returns false when there is
+ * no more.
+ */
+WISP_API bool wisp_upgrade_response_header(
+	struct wisp_upgrade_text *rest, const char *name, struct wisp_upgrade_text *value);
 
 #ifdef __cplusplus
 }
