@@ -5,11 +5,13 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/bio.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 
 #include <wisp/session.h>
 
+#include "carrier.h"
 #include "clock.h"
 #include "log.h"
 
@@ -55,8 +57,10 @@ wire_tune_socket(int fd)
 }
 
 void
-wire_init(struct wire *wire)
+wire_init(struct wire *wire, struct lws *wsi, struct carrier *carrier)
 {
+	wire->wsi = wsi;
+	wire->carrier = carrier;
 	pace_reset(&wire->pace);
 	wire->chunk_size = wire->pace.chunk_size;
 	wire->batch = NULL;
@@ -95,22 +99,47 @@ wants_to_send(const struct wisp_session *session)
 bool
 wire_flush(struct wire *wire)
 {
-	return wire->batch == NULL || BIO_flush(wire->batch) == 1;
+	const bool flushed = wire->batch == NULL || BIO_flush(wire->batch) == 1;
+
+	if (!flushed)
+		ERR_clear_error(); /* or the next call's result would be told by it */
+	return flushed;
+}
+
+/* Whether there is something from before that has to go first. */
+static bool
+keeps_something(const struct wire *wire)
+{
+	return wire->carrier != NULL ? carrier_keeps(wire->carrier) : lws_partial_buffered(wire->wsi) != 0;
+}
+
+static bool
+takes_nothing(const struct wire *wire)
+{
+	return wire->carrier != NULL ? carrier_is_full(wire->carrier) : lws_send_pipe_choked(wire->wsi) != 0;
+}
+
+/* Write it, or have it kept. `p` has LWS_PRE bytes before it. Returns false when the connection is broken. */
+static bool
+write_chunk(const struct wire *wire, uint8_t *p, size_t n)
+{
+	return wire->carrier != NULL ? carrier_write(wire->carrier, p, n)
+				     : lws_write(wire->wsi, p, n, LWS_WRITE_RAW) >= (int)n;
 }
 
 enum wire_result
-wire_send(struct wire *wire, struct wisp_session *session, struct lws *wsi, enum lws_write_protocol protocol,
-	uint64_t *sent)
+wire_send(struct wire *wire, struct wisp_session *session, uint64_t *sent)
 {
 	/* One for all: what is pulled into it is written before anything else happens. */
 	static uint8_t buffer[LWS_PRE + WIRE_BUFFER_SIZE];
-	SSL *ssl = lws_get_ssl(wsi);
+	SSL *ssl = wire->carrier != NULL ? wire->carrier->ssl : lws_get_ssl(wire->wsi);
 
+	if (wire->carrier != NULL && !carrier_flush(wire->carrier))
+		return WIRE_BROKEN;
 	for (int chunks = 0; chunks < CHUNKS_PER_TURN; chunks++) {
 		size_t n;
 
-		if (lws_partial_buffered(wsi) || !wire_flush(wire) ||
-			(wants_to_send(session) && lws_send_pipe_choked(wsi))) {
+		if (keeps_something(wire) || !wire_flush(wire) || (wants_to_send(session) && takes_nothing(wire))) {
 			pace_blocked(&wire->pace, clock_now_ms());
 			wire->chunk_size = wire->pace.chunk_size;
 			return WIRE_BLOCKED;
@@ -122,7 +151,7 @@ wire_send(struct wire *wire, struct wisp_session *session, struct lws *wsi, enum
 		}
 		if (n > WIRE_RECORD_SIZE && ssl != NULL && wire->batch == NULL)
 			begin_batches(wire, ssl);
-		if (lws_write(wsi, buffer + LWS_PRE, n, protocol) < (int)n)
+		if (!write_chunk(wire, buffer + LWS_PRE, n))
 			return WIRE_BROKEN;
 		*sent += n;
 		pace_sent(&wire->pace, n);

@@ -1,7 +1,8 @@
 /*
- * What both ends of a tunnel do with libwebsockets: its context, and the way of a session's bytes to its connection.
+ * What both ends of a tunnel do with libwebsockets: its context, and the way of a session's bytes to their connection.
  *
- * libwebsockets has no part in the WebSocket itself. It makes the connection and carries bytes.
+ * libwebsockets has no part in the WebSocket itself. For a client it makes the connection, which a carrier takes over;
+ * for a server it carries bytes.
  */
 #ifndef WIRE_H
 #define WIRE_H
@@ -14,6 +15,7 @@
 
 #include "pace.h"
 
+struct carrier;
 struct wisp_session;
 
 /* The most that is read or written in one go. */
@@ -39,18 +41,20 @@ enum wire_result {
 
 /* A connection's way out. Whose TLS ends takes `batch` along: wire_init() it before the next one. */
 struct wire {
+	struct lws *wsi;         /* a server's connection, in libwebsockets' raw role; NULL for a client's */
+	struct carrier *carrier; /* a client's; NULL for a server's */
 	struct pace pace;
 	size_t chunk_size;    /* how much to pull at once: little on a slow connection, so that nothing waits long */
 	struct bio_st *batch; /* where TLS records are gathered; NULL as long as there are few */
 };
 
-void wire_init(struct wire *wire);
+/* One of `wsi` and `carrier` is NULL. */
+void wire_init(struct wire *wire, struct lws *wsi, struct carrier *carrier);
 
 /* Write what is gathered. Returns whether all of it is: otherwise, wait until the connection can be written. */
 bool wire_flush(struct wire *wire);
 
-/* Send what the session has. `protocol` is how libwebsockets shall write. Counts the bytes in *sent. */
-enum wire_result wire_send(struct wire *wire, struct wisp_session *session, struct lws *wsi,
-	enum lws_write_protocol protocol, uint64_t *sent);
+/* Send what the session has. Counts the bytes in *sent. */
+enum wire_result wire_send(struct wire *wire, struct wisp_session *session, uint64_t *sent);
 
 #endif

@@ -3,15 +3,38 @@
 #include <string.h>
 #include <strings.h>
 
-#include <wisp/upgrade.h>
-
-/* A header of the response, or "" when it is not there or too long. */
+/* The value of a header, or of its first one, or "" when it is not there or too long. */
 static const char *
-header(struct lws *wsi, enum lws_token_indexes token, char *text, int size)
+header(struct wisp_upgrade_text head, const char *name, char *text, size_t size)
 {
-	if (lws_hdr_copy(wsi, text, size, token) <= 0)
-		text[0] = '\0';
+	struct wisp_upgrade_text value;
+
+	text[0] = '\0';
+	if (wisp_upgrade_response_header(&head, name, &value) && value.n < size) {
+		memcpy(text, value.p, value.n);
+		text[value.n] = '\0';
+	}
 	return text;
+}
+
+static bool
+has_header(struct wisp_upgrade_text head, const char *name)
+{
+	struct wisp_upgrade_text value;
+
+	return wisp_upgrade_response_header(&head, name, &value) && value.n > 0;
+}
+
+/* Whether the lists of all headers of this name name a token. */
+static bool
+names(struct wisp_upgrade_text head, const char *name, const char *token)
+{
+	struct wisp_upgrade_text value;
+
+	while (wisp_upgrade_response_header(&head, name, &value))
+		if (wisp_upgrade_list_has(value.p, value.n, token))
+			return true;
+	return false;
 }
 
 /* Any other answer. What the user can do about it depends on the kind. */
@@ -55,64 +78,97 @@ is_redirect(unsigned status)
 	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-/* Whether an answer of 101 is what it has to be. */
+/*
+ * Whether an answer of 101 is what it has to be. It has no body, whatever Content-Length and Transfer-Encoding say of
+ * one (RFC 9110 section 15.2).
+ */
 static bool
-is_upgrade(struct lws *wsi, const char *key, bool offered, struct failure *failure)
+is_upgrade(struct wisp_upgrade_text head, const char *key, bool offered, struct failure *failure)
 {
 	char expected[WISP_UPGRADE_ACCEPT_SIZE];
-	char text[64], connection[256];
+	char text[64];
 
 	if (!wisp_upgrade_accept(key, expected) ||
-		strcmp(header(wsi, WSI_TOKEN_ACCEPT, text, sizeof text), expected) != 0) {
+		strcmp(header(head, "Sec-WebSocket-Accept", text, sizeof text), expected) != 0) {
 		failure_set(failure, FAILURE_ANSWERED,
 			"the server's Sec-WebSocket-Accept is wrong: this is no WebSocket server");
 		return false;
 	}
-	if (strcasecmp(header(wsi, WSI_TOKEN_UPGRADE, text, sizeof text), "websocket") != 0) {
+	if (strcasecmp(header(head, "Upgrade", text, sizeof text), "websocket") != 0) {
 		failure_set(failure, FAILURE_ANSWERED, "the server upgrades to '%s' instead of websocket", text);
 		return false;
 	}
-	header(wsi, WSI_TOKEN_CONNECTION, connection, sizeof connection);
-	if (!wisp_upgrade_list_has(connection, strlen(connection), "Upgrade")) {
+	if (!names(head, "Connection", "Upgrade")) {
 		failure_set(failure, FAILURE_ANSWERED,
 			"the server's Connection header does not name Upgrade: it, or a proxy before it, upgrades "
 			"nothing");
 		return false;
 	}
-	if (lws_hdr_total_length(wsi, WSI_TOKEN_EXTENSIONS) > 0) {
+	if (has_header(head, "Sec-WebSocket-Extensions")) {
 		failure_set(failure, FAILURE_ANSWERED, "the server uses a WebSocket extension that was not offered");
 		return false;
 	}
-	if (lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL) > 0 &&
-		(!offered || strcmp(header(wsi, WSI_TOKEN_PROTOCOL, text, sizeof text), ANSWER_PROTOCOL) != 0)) {
+	if (has_header(head, "Sec-WebSocket-Protocol") &&
+		(!offered || strcmp(header(head, "Sec-WebSocket-Protocol", text, sizeof text), ANSWER_PROTOCOL) != 0)) {
 		failure_set(failure, FAILURE_ANSWERED, "the server chose a subprotocol that was not offered");
 		return false;
 	}
 	return true;
 }
 
-void
-answer_judge(struct lws *wsi, const char *key, bool offered, struct answer *answer, struct failure *failure)
+static void
+judge(struct answer *answer, struct wisp_upgrade_text head, const char *key, bool offered, struct failure *failure)
 {
 	answer->kind = ANSWER_NO;
-	answer->status = lws_http_client_http_response(wsi);
 	if (is_redirect(answer->status)) {
-		header(wsi, WSI_TOKEN_HTTP_LOCATION, answer->location, sizeof answer->location);
+		header(head, "Location", answer->location, sizeof answer->location);
 		answer->kind = ANSWER_REDIRECTS;
 	} else if (answer->status != 101) {
 		judge_status(answer->status, failure);
-	} else if (is_upgrade(wsi, key, offered, failure)) {
+	} else if (is_upgrade(head, key, offered, failure)) {
 		answer->kind = ANSWER_OPENS;
-		answer->chose_protocol = lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL) > 0;
+		answer->chose_protocol = has_header(head, "Sec-WebSocket-Protocol");
 	}
 }
 
-void
-answer_look_for_withheld(struct lws *wsi, struct failure *failure)
+/* 101 is the last of its kind: what follows it is not HTTP. */
+static bool
+is_interim(unsigned status)
 {
-	char text[256];
+	return status >= 100 && status < 200 && status != 101;
+}
 
-	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_WWW_AUTHENTICATE) > 0 &&
-		strncmp(header(wsi, WSI_TOKEN_HTTP, text, sizeof text), "401", 3) == 0)
-		judge_status(401, failure);
+/* The head of an answer is complete. */
+static void
+take_head(struct answer *answer, struct wisp_upgrade_text head, const char *key, bool offered, struct failure *failure)
+{
+	answer->status = wisp_upgrade_response_status(head);
+	answer->head = head;
+	if (!is_interim(answer->status)) {
+		judge(answer, head, key, offered, failure);
+	} else if (++answer->interim_count > ANSWER_INTERIM_MAX) {
+		answer->kind = ANSWER_NO;
+		failure_set(failure, FAILURE_ANSWERED, "the server does not get beyond saying HTTP %u", answer->status);
+	}
+}
+
+size_t
+answer_take(struct answer *answer, const char *p, size_t n, const char *key, bool offered, struct failure *failure)
+{
+	size_t taken = 0;
+
+	while (answer->kind == ANSWER_INCOMPLETE) {
+		const size_t size = wisp_upgrade_response_size(p + taken, n - taken);
+
+		if (!wisp_upgrade_response_begins(p + taken, n - taken)) {
+			answer->kind = ANSWER_NO;
+			judge_status(0, failure);
+		} else if (size == 0) {
+			break;
+		} else {
+			take_head(answer, (struct wisp_upgrade_text){p + taken, size}, key, offered, failure);
+			taken += size;
+		}
+	}
+	return taken;
 }

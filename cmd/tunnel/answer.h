@@ -3,8 +3,9 @@
 #define ANSWER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
-#include <libwebsockets.h>
+#include <wisp/upgrade.h>
 
 #include "failure.h"
 
@@ -14,7 +15,11 @@
 /* A longer Location is as good as none: no URL is that long. */
 #define ANSWER_LOCATION_SIZE 2048
 
+/* So many answers of 1xx are passed over before the one that counts (RFC 9110 section 15.2). */
+#define ANSWER_INTERIM_MAX 20
+
 enum answer_kind {
+	ANSWER_INCOMPLETE,
 	ANSWER_NO,        /* the failure says why */
 	ANSWER_OPENS,     /* the WebSocket is open */
 	ANSWER_REDIRECTS, /* to `location` */
@@ -22,21 +27,19 @@ enum answer_kind {
 
 struct answer {
 	enum answer_kind kind;
-	unsigned status;
+	unsigned status;               /* 0 as long as there is none */
+	struct wisp_upgrade_text head; /* of the answer that counts; valid as long as the bytes are */
+	unsigned interim_count;
 	bool chose_protocol;                 /* OPENS: the server has named the subprotocol that was offered */
 	char location[ANSWER_LOCATION_SIZE]; /* "" when the server does not say where to */
 };
 
 /*
- * Judge the answer that libwebsockets has read (RFC 6455 section 4.1). `key` is the request's Sec-WebSocket-Key,
- * `offered` says that it offered the subprotocol.
+ * Judge what has come of the answer (RFC 6455 section 4.1): the n bytes at p. `answer` is all zero at first. `key` is
+ * the request's Sec-WebSocket-Key, `offered` says that it offered the subprotocol. Returns how many bytes have been
+ * taken; those behind them are to be there again the next time, or are the tunnel's.
  */
-void answer_judge(struct lws *wsi, const char *key, bool offered, struct answer *answer, struct failure *failure);
-
-/*
- * libwebsockets 4.5 keeps an answer of 401 to itself when it comes with WWW-Authenticate, and leaves the connection as
- * it is. Sets the failure when there is one.
- */
-void answer_look_for_withheld(struct lws *wsi, struct failure *failure);
+size_t answer_take(
+	struct answer *answer, const char *p, size_t n, const char *key, bool offered, struct failure *failure);
 
 #endif

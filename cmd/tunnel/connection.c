@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <netdb.h>
+#include <openssl/err.h>
 #include <sys/socket.h>
 
 #include "address.h"
@@ -16,7 +17,9 @@
 
 /* Longer than any limit of ours: it is we who end attempts that take too long. */
 #define LWS_TIMEOUT_S 60
-/* Some servers say much in their headers; libwebsockets' own limit is 4 KiB, with the request's path and host. */
+/* libwebsockets has the request's path and host there. */
+#define REQUEST_HEADER_DATA_SIZE (8 * 1024)
+/* Some servers say much in their headers. */
 #define ANSWER_SIZE_MAX (24 * 1024)
 /* How often libwebsockets is served in a row: each time may call back, and a callback may make more to do. */
 #define PUMP_MAX 64
@@ -27,42 +30,28 @@
 static int
 append_headers(struct connection *connection, unsigned char **p, size_t room)
 {
-	const struct option_list *more = connection->request.headers;
+	const struct connection_request *request = &connection->request;
+	char cookies[COOKIES_TEXT_SIZE];
 	int n = 0;
 
 	if (connection->state < CONNECTION_UPGRADE)
 		return -1; /* the proxy is not to read it */
-	if (!connection->request.plain)
+	if (!request->plain)
 		n = snprintf((char *)*p, room,
 			"Upgrade: websocket\r\n"
 			"Connection: Upgrade\r\n"
 			"Sec-WebSocket-Key: %s\r\n"
 			"Sec-WebSocket-Version: 13\r\n"
 			"%s",
-			connection->key,
-			connection->request.offers_v2 ? "Sec-WebSocket-Protocol: " ANSWER_PROTOCOL "\r\n" : "");
+			connection->key, request->offers_v2 ? "Sec-WebSocket-Protocol: " ANSWER_PROTOCOL "\r\n" : "");
 	if (n < 0 || (size_t)n >= room)
 		return -1;
-	if (more != NULL)
-		n += (int)headers_write(more, (char *)*p + n, room - (size_t)n);
+	cookies_write(request->cookies, request->url, cookies);
+	n += (int)headers_write(request->headers, cookies, (char *)*p + n, room - (size_t)n);
 	if ((size_t)n >= room)
 		return -1;
 	*p += n;
-	return 0;
-}
-
-/* There is an answer to the upgrade. Returns 0 when it opens the tunnel. */
-static int
-take_answer(struct connection *connection, struct lws *wsi)
-{
-	answer_judge(wsi, connection->key, connection->request.offers_v2, &connection->answer, connection->failure);
-	if (connection->answer.kind == ANSWER_REDIRECTS)
-		connection->state = CONNECTION_REDIRECTED;
-	if (connection->answer.kind != ANSWER_OPENS)
-		return -1;
-	connection->state = CONNECTION_OPEN;
-	/* What came right behind the response is in libwebsockets already: no event will tell of it. */
-	connection->readable = true;
+	connection->requested = true;
 	return 0;
 }
 
@@ -111,35 +100,15 @@ judge_connection_error(struct connection *connection, const char *text)
 }
 
 /*
- * The connection is over. libwebsockets gives `text` when it never stood. After TLS 1.3's handshake, the server may
- * still refuse our certificate; when the request broke on that, nobody has read why.
+ * libwebsockets has given up, before the answer was ours to read. After TLS 1.3's handshake, the server may still
+ * refuse our certificate; when the request broke on that, nobody has read why.
  */
 static void
-judge_end(struct connection *connection, struct lws *wsi, const char *text)
+judge_lws_end(struct connection *connection, struct lws *wsi, const char *text)
 {
-	if (connection->state == CONNECTION_REDIRECTED || connection->reading)
-		return; /* connection_read() judges when all that came before the end has been passed on */
-	if (connection->state == CONNECTION_UPGRADE && wsi != NULL)
+	if (connection->state == CONNECTION_UPGRADE)
 		tls_read_alert(&connection->tls, lws_get_ssl(wsi));
-	if (text != NULL || (connection->state == CONNECTION_UPGRADE && connection->tls.alert >= 0))
-		judge_connection_error(connection, text != NULL ? text : "");
-	failure_set(connection->failure, FAILURE_PASSING, "the server closed the connection");
-}
-
-/* What libwebsockets has read stands behind what it read before, or else in a buffer of its own. */
-static int
-take_bytes(struct connection *connection, const void *p, size_t n)
-{
-	char *end = connection->buffer + connection->received;
-
-	if (connection->state != CONNECTION_OPEN)
-		return 0;
-	if (n > WIRE_BUFFER_SIZE - connection->received)
-		return -1;
-	if (p != end)
-		memcpy(end, p, n);
-	connection->received += n;
-	return 0;
+	judge_connection_error(connection, text != NULL ? text : "no reason given");
 }
 
 /* Only notes what happened. */
@@ -150,31 +119,22 @@ on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, 
 	struct connection *connection = context != NULL ? lws_context_user(context) : NULL;
 
 	(void)user;
-	if (connection == NULL)
-		return 0;
+	if (connection == NULL || connection->state == CONNECTION_NONE)
+		return 0; /* it is we who let go of it */
 	connection->callback_count++;
 	switch (reason) {
 	case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
 		return append_headers(connection, in, len);
-	case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
-		return take_answer(connection, wsi);
 	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
-		judge_end(connection, wsi, in != NULL && len > 0 ? in : "no reason given");
+		judge_lws_end(connection, wsi, len > 0 ? in : NULL);
 		connection->wsi = NULL;
-		break;
-	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP:
-		connection->readable = true;
-		break;
-	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP_READ:
-		return take_bytes(connection, in, len);
-	case LWS_CALLBACK_COMPLETED_CLIENT_HTTP:
-		judge_end(connection, wsi, NULL);
 		break;
 	case LWS_CALLBACK_CLOSED_CLIENT_HTTP:
 	case LWS_CALLBACK_WSI_DESTROY:
 		if (wsi != connection->wsi)
 			break;
-		judge_end(connection, wsi, NULL);
+		judge_lws_end(connection, wsi, NULL);
+		carrier_clear(&connection->carrier);
 		connection->wsi = NULL;
 		break;
 	default:
@@ -183,7 +143,11 @@ on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, 
 	return 0;
 }
 
-static struct lws_context *
+/*
+ * Set up libwebsockets. The connection gets a vhost of its own, so that it never waits for another one to the same
+ * server to become free.
+ */
+static bool
 create_context(struct connection *connection)
 {
 	static const struct lws_protocols protocols[] = {
@@ -194,13 +158,16 @@ create_context(struct connection *connection)
 
 	/* One connection at a time, and libwebsockets' own few descriptors. */
 	wire_context_info(&info, 16);
+	info.options |= LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
 	info.protocols = protocols;
 	info.provided_client_ssl_ctx = connection->tls.context;
-	info.max_http_header_data = ANSWER_SIZE_MAX;
+	info.max_http_header_data = REQUEST_HEADER_DATA_SIZE;
 	info.timeout_secs = LWS_TIMEOUT_S;
 	info.connect_timeout_secs = LWS_TIMEOUT_S;
 	info.user = connection;
-	return lws_create_context(&info);
+	connection->context = lws_create_context(&info);
+	connection->vhost = connection->context != NULL ? lws_create_vhost(connection->context, &info) : NULL;
+	return connection->vhost != NULL;
 }
 
 /* ---- the watched socket ---- */
@@ -295,14 +262,14 @@ check_nothing_is_left(struct connection *connection)
 	return false;
 }
 
-/* Let libwebsockets work until it has nothing left to do. It polls without waiting. */
+/* Let libwebsockets work until it has nothing left to do, or has written the request. It polls without waiting. */
 static void
 pump(struct connection *connection)
 {
-	for (int i = 0; i < PUMP_MAX && connection->wsi != NULL; i++) {
+	for (int i = 0; i < PUMP_MAX && connection->wsi != NULL && !connection->requested; i++) {
 		const unsigned before = connection->callback_count;
 
-		if (connection->state == CONNECTION_UPGRADE && !check_nothing_is_left(connection))
+		if (!check_nothing_is_left(connection))
 			break;
 		lws_service(connection->context, -1);
 		if (i >= PUMP_MIN && connection->callback_count == before &&
@@ -310,6 +277,74 @@ pump(struct connection *connection)
 			break;
 	}
 }
+
+/* ---- the answer ---- */
+
+/*
+ * The request is written: from here on socket and TLS are ours. libwebsockets would take a 101 with a Content-Length
+ * for one with a body, an answer of 103 for the last one, and more of the kind.
+ */
+static void
+take_over(struct connection *connection)
+{
+	lws_set_timeout(connection->wsi, NO_PENDING_TIMEOUT, 0);
+	carrier_init(&connection->carrier, connection->fd, lws_get_ssl(connection->wsi));
+	memset(&connection->answer, 0, sizeof connection->answer);
+	connection->received = 0;
+	connection->state = CONNECTION_ANSWER;
+}
+
+/* Nothing more comes, and there is no answer. */
+static void
+judge_silence(struct connection *connection)
+{
+	if (connection->tls.alert < 0 && connection->carrier.error != 0)
+		failure_set(connection->failure, FAILURE_PASSING, "%s", strerror(connection->carrier.error));
+	judge_connection_error(connection, "it was broken off");
+}
+
+/* See what has come of it, and leave what is behind it. */
+static void
+take_answer(struct connection *connection)
+{
+	struct answer *answer = &connection->answer;
+	const size_t taken = answer_take(answer, connection->buffer, connection->received, connection->key,
+		connection->request.offers_v2, connection->failure);
+
+	if (answer->kind == ANSWER_OPENS)
+		connection->state = CONNECTION_OPEN;
+	if (answer->kind == ANSWER_REDIRECTS) {
+		connection->state = CONNECTION_REDIRECTED;
+		cookies_take(connection->request.cookies, connection->request.url, answer->head);
+	}
+	connection->received -= taken;
+	memmove(connection->buffer, connection->buffer + taken, connection->received);
+	if (answer->kind == ANSWER_INCOMPLETE && connection->received == ANSWER_SIZE_MAX)
+		failure_set(connection->failure, FAILURE_ANSWERED,
+			"the server's answer has more than %d KiB of headers; check the URL", ANSWER_SIZE_MAX / 1024);
+	/* What came right behind the answer is here already: no event will tell of it. */
+	connection->readable = true;
+}
+
+static void
+read_answer(struct connection *connection)
+{
+	while (connection->state == CONNECTION_ANSWER && connection->failure->kind == FAILURE_NONE) {
+		const ssize_t n = carrier_read(&connection->carrier, connection->buffer + connection->received,
+			ANSWER_SIZE_MAX - connection->received);
+
+		if (n == CARRIER_NOTHING)
+			return;
+		if (n == CARRIER_OVER) {
+			judge_silence(connection);
+			return;
+		}
+		connection->received += (size_t)n;
+		take_answer(connection);
+	}
+}
+
+/* ---- going on ---- */
 
 void
 connection_advance(struct connection *connection)
@@ -327,9 +362,11 @@ connection_advance(struct connection *connection)
 	if (connection->state == CONNECTION_UPGRADE) {
 		pump(connection);
 		watch(connection);
-		if (connection->state == CONNECTION_UPGRADE && connection->wsi != NULL)
-			answer_look_for_withheld(connection->wsi, connection->failure);
+		if (connection->wsi != NULL && connection->requested && connection->failure->kind == FAILURE_NONE)
+			take_over(connection);
 	}
+	if (connection->state == CONNECTION_ANSWER)
+		read_answer(connection);
 }
 
 void
@@ -349,24 +386,14 @@ connection_is_late(struct connection *connection)
 			"no answer from the server; check the port, and whether it is ws or wss");
 }
 
-void
-connection_flush(struct connection *connection)
+/* An open connection is over. */
+static void
+judge_end(struct connection *connection)
 {
-	if (connection->wsi != NULL && lws_partial_buffered(connection->wsi))
-		pump(connection);
-}
-
-/* Read one TLS record, or what there is without TLS. Returns whether something came; *ended when nothing will any more.
- */
-static bool
-read_record(struct connection *connection, bool *ended)
-{
-	const size_t before = connection->received;
-	char *p = connection->buffer + before;
-	int size = (int)(WIRE_BUFFER_SIZE - before);
-
-	*ended = lws_http_client_read(connection->wsi, &p, &size) != 0 || connection->wsi == NULL;
-	return connection->received > before;
+	if (connection->carrier.error != 0)
+		failure_set(connection->failure, FAILURE_PASSING, "the connection broke: %s",
+			strerror(connection->carrier.error));
+	failure_set(connection->failure, FAILURE_PASSING, "the server closed the connection");
 }
 
 /*
@@ -376,26 +403,30 @@ read_record(struct connection *connection, bool *ended)
 bool
 connection_read(struct connection *connection)
 {
-	bool ended = false;
+	ssize_t n = CARRIER_NOTHING;
+	size_t received;
 
+	while (WIRE_BUFFER_SIZE - connection->received >= WIRE_RECORD_SIZE) {
+		n = carrier_read(&connection->carrier, connection->buffer + connection->received,
+			WIRE_BUFFER_SIZE - connection->received);
+		if (n <= 0)
+			break;
+		connection->received += (size_t)n;
+	}
+	connection->readable = n > 0;
+	received = connection->received;
 	connection->received = 0;
-	connection->reading = true;
-	connection->readable = true;
-	while (connection->readable && !ended && WIRE_BUFFER_SIZE - connection->received >= WIRE_RECORD_SIZE)
-		connection->readable = read_record(connection, &ended);
-	connection->reading = false;
-	if (connection->received > 0 &&
-		!connection->callbacks->received(connection->arg, (uint8_t *)connection->buffer, connection->received))
+	if (received > 0 && !connection->callbacks->received(connection->arg, (uint8_t *)connection->buffer, received))
 		return true;
-	if (ended)
-		judge_end(connection, NULL, NULL);
-	return connection->received > 0;
+	if (n == CARRIER_OVER)
+		judge_end(connection);
+	return received > 0;
 }
 
 const char *
 connection_tls_version(const struct connection *connection)
 {
-	return connection->request.url->tls ? SSL_get_version(lws_get_ssl(connection->wsi)) : "no TLS";
+	return connection->carrier.ssl != NULL ? SSL_get_version(connection->carrier.ssl) : "no TLS";
 }
 
 /* ---- life ---- */
@@ -420,19 +451,22 @@ connection_start(struct connection *connection, const struct connection_request 
 	char host[NI_MAXHOST];
 	struct lws_client_connect_info info = {
 		.context = connection->context,
+		.vhost = connection->vhost,
 		.address = host,
 		.port = request->proxy != NULL ? request->proxy->port : request->url->port,
 		.path = request->url->path,
 		.host = request->host,
 		.method = "GET",
 		.alpn = "http/1.1",
-		.ssl_connection = (request->url->tls ? LCCSCF_USE_SSL : 0) | LCCSCF_HTTP_NO_FOLLOW_REDIRECT,
+		/* Without PIPELINE it would say "connection: close", too, and strict servers refuse that. */
+		.ssl_connection = (request->url->tls ? LCCSCF_USE_SSL : 0) | LCCSCF_PIPELINE,
 		.local_protocol_name = "wisp",
 		.pwsi = &connection->wsi,
 	};
 
 	connection->request = *request;
 	connection->state = CONNECTION_TCP;
+	connection->requested = false;
 	tls_aim(&connection->tls, request->url, request->presents);
 	if (!wisp_upgrade_key(connection->key)) {
 		failure_set(connection->failure, FAILURE_PASSING, "no randomness for the WebSocket's key");
@@ -450,12 +484,16 @@ connection_start(struct connection *connection, const struct connection_request 
 void
 connection_close(struct connection *connection)
 {
+	struct lws *wsi = connection->wsi;
+
 	unwatch(connection);
-	if (connection->wsi != NULL)
-		lws_set_timeout(connection->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+	carrier_clear(&connection->carrier);
 	connection->wsi = NULL;
 	connection->state = CONNECTION_NONE;
 	connection->readable = false;
+	if (wsi != NULL)
+		lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+	ERR_clear_error(); /* a TLS that is broken cannot be closed well */
 }
 
 bool
@@ -471,8 +509,7 @@ connection_init(struct connection *connection, struct event_base *base, const st
 	connection->buffer = malloc(WIRE_BUFFER_SIZE);
 	if (!tls_init(&connection->tls, tls))
 		return false;
-	connection->context = create_context(connection);
-	if (connection->context == NULL || connection->buffer == NULL) {
+	if (!create_context(connection) || connection->buffer == NULL) {
 		log_error("cannot set up libwebsockets");
 		return false;
 	}

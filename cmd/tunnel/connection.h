@@ -1,7 +1,8 @@
 /*
- * One connection to a Wisp server. libwebsockets makes it, as an HTTP client that asks for the upgrade: TCP, TLS, the
- * request and its answer. Where a proxy stands between, it is not served until the way through that is open. From then
- * on it carries bytes. The tunnel owns it, and uses it again for the next one.
+ * One connection to a Wisp server. libwebsockets makes it, as an HTTP client that asks for the upgrade: TCP, TLS and
+ * the request. Where a proxy stands between, it is not served until the way through that is open. When the request is
+ * written, a carrier takes over, for the answer and all that follows. The tunnel owns it, and uses it again for the
+ * next one.
  */
 #ifndef CONNECTION_H
 #define CONNECTION_H
@@ -17,6 +18,8 @@
 #include <wisp/upgrade.h>
 
 #include "answer.h"
+#include "carrier.h"
+#include "cookies.h"
 #include "failure.h"
 #include "proxy_handshake.h"
 #include "tls.h"
@@ -29,7 +32,8 @@ enum connection_state {
 	CONNECTION_NONE,
 	CONNECTION_TCP,     /* being established, to the server or its proxy */
 	CONNECTION_PROXY,   /* asked for the way to the server */
-	CONNECTION_UPGRADE, /* TLS, the request and its answer */
+	CONNECTION_UPGRADE, /* TLS and the request */
+	CONNECTION_ANSWER,  /* the request is written */
 	CONNECTION_OPEN,    /* the server has answered 101 */
 	CONNECTION_REDIRECTED,
 };
@@ -41,6 +45,7 @@ struct connection_request {
 	const struct address *address;     /* one of the proxy's, if there is one, or else of the host's */
 	const char *host;                  /* as the Host header wants it */
 	const struct option_list *headers; /* more lines for the request; NULL for none */
+	struct cookies *cookies;           /* those for it, and what a redirect adds */
 	bool presents;                     /* our certificate, if the server wants one */
 	bool offers_v2;
 	bool plain; /* ask for no WebSocket: no answer opens the tunnel then */
@@ -60,6 +65,7 @@ struct connection {
 	struct failure *failure;
 	struct tls tls;
 	struct lws_context *context;
+	struct lws_vhost *vhost;
 
 	struct connection_request request;
 	enum connection_state state;
@@ -68,11 +74,12 @@ struct connection {
 	struct proxy_handshake proxy_handshake;
 	struct answer answer;    /* REDIRECTED */
 	unsigned callback_count; /* of libwebsockets, to see whether it still has something to do */
+	bool requested;          /* libwebsockets has been given the headers, and writes the request with them */
+	struct carrier carrier;  /* from ANSWER on */
 	int fd;                  /* that `fd_event` watches, or -1 */
 	struct event fd_event;
 	bool readable;   /* there may be something to read */
-	bool reading;    /* within connection_read() */
-	size_t received; /* bytes in `buffer` */
+	size_t received; /* bytes in `buffer` that wait for the next connection_read() */
 	char *buffer;
 };
 
@@ -98,9 +105,6 @@ void connection_is_late(struct connection *connection);
 
 /* Read a buffer full of what there is from an open connection. Returns whether something came. */
 bool connection_read(struct connection *connection);
-
-/* Let libwebsockets go on with what it could not write. */
-void connection_flush(struct connection *connection);
 
 /* What carries the bytes, for the log: the version of TLS. */
 const char *connection_tls_version(const struct connection *connection);

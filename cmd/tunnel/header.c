@@ -143,17 +143,26 @@ headers_host(const struct option_list *lines, char host[HEADER_HOST_SIZE])
 }
 
 size_t
-headers_write(const struct option_list *lines, char *p, size_t n)
+headers_write(const struct option_list *lines, const char *cookies, char *p, size_t n)
 {
 	size_t size = 0;
 
-	for (size_t i = 0; i < lines->count; i++) {
+	for (size_t i = 0; lines != NULL && i < lines->count; i++) {
+		const char *more = "";
 		struct header header;
 
 		if (!split(lines->items[i], &header) || is_named(&header, "Host"))
 			continue;
-		size += (size_t)snprintf(size < n ? p + size : NULL, size < n ? n - size : 0, "%.*s: %.*s\r\n",
-			(int)header.name_size, header.name, (int)header.value_size, header.value);
+		if (is_named(&header, "Cookie")) {
+			more = cookies;
+			cookies = "";
+		}
+		size += (size_t)snprintf(size < n ? p + size : NULL, size < n ? n - size : 0, "%.*s: %.*s%s%s\r\n",
+			(int)header.name_size, header.name, (int)header.value_size, header.value,
+			more[0] != '\0' && header.value_size > 0 ? "; " : "", more);
 	}
+	if (cookies[0] != '\0')
+		size += (size_t)snprintf(
+			size < n ? p + size : NULL, size < n ? n - size : 0, "Cookie: %s\r\n", cookies);
 	return size;
 }

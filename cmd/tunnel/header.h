@@ -22,7 +22,11 @@ const char *headers_check(const struct option_list *lines, const char **wrong);
 /* Copy the value of the Host line. Returns false when there is none. */
 bool headers_host(const struct option_list *lines, char host[HEADER_HOST_SIZE]);
 
-/* Write the lines, but Host, as they go into the request. Returns the size, or n or more when there is no room. */
-size_t headers_write(const struct option_list *lines, char *p, size_t n);
+/*
+ * Write the lines, but Host, as they go into the request; `lines` may be NULL for none. `cookies` ("" for none) go into
+ * the first Cookie line, for there may be only one (RFC 6265 section 5.4), or into one of their own. Returns the size,
+ * or n or more when there is no room.
+ */
+size_t headers_write(const struct option_list *lines, const char *cookies, char *p, size_t n);
 
 #endif

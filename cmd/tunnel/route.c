@@ -22,6 +22,7 @@ begin_server(struct route *route, const struct url *server, uint64_t now_ms)
 {
 	route->server = server;
 	route->redirect_count = 0;
+	cookies_clear(&route->cookies);
 	if (server == route->servers)
 		route->first_tried_ms = now_ms;
 	aim(route, server);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "addresses.h"
+#include "cookies.h"
 #include "failure.h"
 #include "proxy.h"
 #include "url.h"
@@ -27,6 +28,7 @@ struct route {
 	struct url url;            /* where the way leads now */
 	const struct proxy *proxy; /* through which; NULL for none */
 	unsigned redirect_count;
+	struct cookies cookies; /* that the redirects have set */
 	struct addresses addresses;
 	size_t next_address;
 	struct addresses worked; /* the last time, of any host */

@@ -63,7 +63,9 @@ verify(X509_STORE_CTX *store, void *arg)
 		ok = X509_VERIFY_PARAM_set1_ip(param, NULL, 0) &&
 		     X509_VERIFY_PARAM_set1_host(param, host, strlen(host));
 	X509_STORE_CTX_set_verify_cb(store, keep_verdict);
-	if (!ok || X509_verify_cert(store) != 1) {
+	ok = ok && X509_verify_cert(store) == 1;
+	ERR_clear_error(); /* or the result of the handshake's step would be told by it */
+	if (!ok) {
 		const int error = X509_STORE_CTX_get_error(store);
 
 		tls->refused = X509_verify_cert_error_string(error);
@@ -100,13 +102,14 @@ on_certificate_wanted(SSL *ssl, void *arg)
 	return 1;
 }
 
-/* What OpenSSL says about the last thing that went wrong. */
+/* What OpenSSL says about the last thing that went wrong. Nobody shall hear of it again. */
 static const char *
 openssl_error(void)
 {
 	const unsigned long code = ERR_peek_last_error();
 	const char *reason = ERR_reason_error_string(code);
 
+	ERR_clear_error();
 	if (ERR_GET_LIB(code) == ERR_LIB_SYS)
 		return strerror(ERR_GET_REASON(code));
 	return reason != NULL ? reason : "unknown error";
@@ -187,6 +190,7 @@ tls_init(struct tls *tls, const struct tls_options *options)
 	}
 	if (!trust(tls) || !load_certificate(tls))
 		return false;
+	ERR_clear_error(); /* also what goes well leaves something there, as a system without certificates does */
 	SSL_CTX_set_app_data(tls->context, tls);
 	SSL_CTX_set_cert_verify_callback(tls->context, verify, tls);
 	SSL_CTX_set_info_callback(tls->context, on_info);
@@ -212,6 +216,7 @@ tls_reload(struct tls *tls)
 			       SSL_CTX_get0_privatekey(fresh.context), chain, 1) == 1;
 	if (good)
 		SSL_CTX_set1_cert_store(tls->context, SSL_CTX_get_cert_store(fresh.context));
+	ERR_clear_error();
 	tls_free(&fresh);
 	return good;
 }
@@ -237,8 +242,10 @@ tls_read_alert(struct tls *tls, SSL *ssl)
 {
 	char byte;
 
+	ERR_clear_error();
 	if (tls->alert < 0 && ssl != NULL && SSL_is_init_finished(ssl))
 		(void)SSL_peek(ssl, &byte, sizeof byte); /* on_info() hears of it */
+	ERR_clear_error();
 }
 
 bool

@@ -214,14 +214,8 @@ set_held_timer(struct tunnel *tunnel)
 static void
 send_pending(struct tunnel *tunnel)
 {
-	enum wire_result result;
-	struct lws *wsi;
+	const enum wire_result result = wire_send(&tunnel->wire, tunnel->session, &tunnel->sent_bytes);
 
-	connection_flush(&tunnel->connection); /* what did not fit the last time goes first */
-	wsi = tunnel->connection.wsi;
-	if (wsi == NULL)
-		return;
-	result = wire_send(&tunnel->wire, tunnel->session, wsi, LWS_WRITE_HTTP, &tunnel->sent_bytes);
 	tunnel->blocked = result == WIRE_BLOCKED;
 	if (result == WIRE_MORE)
 		turn_again(&tunnel->run_event);
@@ -260,7 +254,7 @@ start_session(struct tunnel *tunnel)
 		failure_set(&tunnel->failure, FAILURE_PASSING, "out of memory");
 		return;
 	}
-	wire_init(&tunnel->wire);
+	wire_init(&tunnel->wire, NULL, &tunnel->connection.carrier);
 	tunnel->blocked = false;
 	tunnel->state = TUNNEL_GREETING;
 }
@@ -292,10 +286,10 @@ run(void *arg)
 
 	if (tunnel->state == TUNNEL_CONNECTING && tunnel->failure.kind == FAILURE_NONE)
 		advance(tunnel);
-	if (tunnel->session != NULL && tunnel->connection.wsi != NULL && tunnel->failure.kind == FAILURE_NONE)
+	if (tunnel->session != NULL && tunnel->failure.kind == FAILURE_NONE)
 		receive(tunnel);
 	/* After an error, too: the session has a close frame to send. */
-	if (tunnel->session != NULL && tunnel->connection.wsi != NULL)
+	if (tunnel->session != NULL)
 		send_pending(tunnel);
 	if (tunnel->failure.kind != FAILURE_NONE)
 		on_failure(tunnel);
@@ -481,6 +475,7 @@ try_address(struct tunnel *tunnel)
 		.proxy = tunnel->route.proxy,
 		.host = own && tunnel->host_header[0] != '\0' ? tunnel->host_header : url->authority,
 		.headers = own ? &tunnel->options->headers : NULL,
+		.cookies = &tunnel->route.cookies,
 		.presents = own,
 		.address = route_next_address(&tunnel->route),
 		.offers_v2 = tunnel->options->versions != WISP_VERSION_1,

@@ -3,15 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <libwebsockets.h>
-
 /* The room that it begins with, and goes back to. */
 #define ROOM_MIN ((size_t)256 * 1024)
 
 uint8_t *
 outbox_first(const struct outbox *outbox)
 {
-	return outbox->p + LWS_PRE + outbox->begin;
+	return outbox->p + outbox->begin;
 }
 
 size_t
@@ -31,7 +29,7 @@ outbox_reserve(struct outbox *outbox, size_t n, size_t max)
 		return NULL;
 	/* Moving never costs more than what was sent since the last time. */
 	if (outbox->begin > 0 && outbox->begin >= waiting && (waiting == 0 || outbox->end + n > outbox->room)) {
-		memmove(outbox->p + LWS_PRE, outbox_first(outbox), waiting);
+		memmove(outbox->p, outbox_first(outbox), waiting);
 		outbox->begin = 0;
 		outbox->end = waiting;
 	}
@@ -40,13 +38,13 @@ outbox_reserve(struct outbox *outbox, size_t n, size_t max)
 	while (room < outbox->end + n)
 		room = room < ROOM_MIN ? ROOM_MIN : room * 2;
 	if (room != outbox->room) {
-		p = realloc(outbox->p, LWS_PRE + room);
+		p = realloc(outbox->p, room);
 		if (p == NULL)
 			return NULL;
 		outbox->p = p;
 		outbox->room = room;
 	}
-	return outbox->p + LWS_PRE + outbox->end;
+	return outbox->p + outbox->end;
 }
 
 void

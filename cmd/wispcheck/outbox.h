@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct outbox {
-	uint8_t *p; /* bytes that libwebsockets may use, and then `room` of ours. NULL at first */
+	uint8_t *p; /* `room` bytes; NULL at first */
 	size_t room;
 	size_t begin, end; /* what waits */
 };
@@ -15,7 +15,7 @@ struct outbox {
 uint8_t *outbox_reserve(struct outbox *outbox, size_t n, size_t max);
 void outbox_added(struct outbox *outbox, size_t n);
 
-/* How much waits, and where; libwebsockets may write in front of it. */
+/* How much waits, and where. */
 size_t outbox_size(const struct outbox *outbox);
 uint8_t *outbox_first(const struct outbox *outbox);
 void outbox_taken(struct outbox *outbox, size_t n);

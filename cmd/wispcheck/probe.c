@@ -108,6 +108,7 @@ try_address(struct probe *probe, const struct probe_opening *opening, uint64_t d
 		.proxy = probe->route.proxy,
 		.host = own && probe->host_header[0] != '\0' ? probe->host_header : probe->opened.authority,
 		.headers = own ? &probe->checker->options->headers : NULL,
+		.cookies = &probe->route.cookies,
 		.presents = own,
 		.address = route_next_address(&probe->route),
 		.offers_v2 = opening->offers_v2,
@@ -211,7 +212,7 @@ probe_chose_subprotocol(const struct probe *probe)
 bool
 probe_is_open(const struct probe *probe)
 {
-	return !probe->over && probe->connection.wsi != NULL;
+	return !probe->over && probe->connection.state == CONNECTION_OPEN;
 }
 
 /* ---- the handshake ---- */

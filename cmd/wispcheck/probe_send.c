@@ -14,17 +14,18 @@ void
 probe_flush(struct probe *probe)
 {
 	struct outbox *out = &probe->out;
+	struct carrier *carrier = &probe->connection.carrier;
 
 	if (probe->holds)
 		return;
-	connection_flush(&probe->connection);
+	if (probe_is_open(probe) && !carrier_flush(carrier))
+		failure_set(&probe->failure, FAILURE_PASSING, "the connection broke");
 	while (probe_is_open(probe) && outbox_size(out) > 0) {
 		const size_t n = outbox_size(out) < WRITE_SIZE ? outbox_size(out) : WRITE_SIZE;
-		struct lws *wsi = probe->connection.wsi;
 
-		if (lws_partial_buffered(wsi) || lws_send_pipe_choked(wsi))
+		if (carrier_is_full(carrier))
 			return;
-		if (lws_write(wsi, outbox_first(out), n, LWS_WRITE_HTTP) < (int)n)
+		if (!carrier_write(carrier, outbox_first(out), n))
 			failure_set(&probe->failure, FAILURE_PASSING, "the connection broke");
 		outbox_taken(out, n);
 	}
@@ -122,6 +123,5 @@ probe_release(struct probe *probe)
 bool
 probe_is_flushed(const struct probe *probe)
 {
-	return outbox_size(&probe->out) == 0 &&
-	       (probe->connection.wsi == NULL || !lws_partial_buffered(probe->connection.wsi));
+	return outbox_size(&probe->out) == 0 && !carrier_keeps(&probe->connection.carrier);
 }

@@ -215,7 +215,7 @@ start_session(struct peer *peer, const struct wisp_upgrade_request *request)
 	}
 	/* libwebsockets gives a raw connection over TLS only some seconds, unless told otherwise. */
 	lws_set_timeout(peer->wsi, NO_PENDING_TIMEOUT, 0);
-	wire_init(&peer->wire);
+	wire_init(&peer->wire, peer->wsi, NULL);
 	peer->state = PEER_OPEN;
 	set_open_timer(peer);
 	log_info("%s: connected (wisp v%u)", peer->name, version);
@@ -358,7 +358,7 @@ service(struct peer *peer)
 static void
 send_pending(struct peer *peer)
 {
-	switch (wire_send(&peer->wire, peer->session, peer->wsi, LWS_WRITE_RAW, &peer->sent_bytes)) {
+	switch (wire_send(&peer->wire, peer->session, &peer->sent_bytes)) {
 	case WIRE_DONE:
 	case WIRE_BLOCKED:
 		break;

@@ -98,7 +98,7 @@ host_is_apart_from_the_others(void **state)
 	(void)state;
 	assert_true(headers_host(&lines, host));
 	assert_string_equal(host, "example.net");
-	assert_int_equal(headers_write(&lines, text, sizeof text), strlen(expected));
+	assert_int_equal(headers_write(&lines, "", text, sizeof text), strlen(expected));
 	assert_string_equal(text, expected);
 	lines.items[3] = "Host: again";
 	lines.count = 4;
@@ -126,6 +126,34 @@ longest_host_fits(void **state)
 }
 
 static void
+cookies_go_into_the_first_cookie_line(void **state)
+{
+	static const struct {
+		struct option_list lines;
+		const char *cookies, *expected;
+	} cases[] = {
+		{{.count = 0}, "a=1; b=2", "Cookie: a=1; b=2\r\n"},
+		{{.items = {"A: 1"}, .count = 1}, "b=2", "A: 1\r\nCookie: b=2\r\n"},
+		{{.items = {"cookie: a=1", "Cookie: c=3"}, .count = 2}, "b=2", "cookie: a=1; b=2\r\nCookie: c=3\r\n"},
+		{{.items = {"Cookie:"}, .count = 1}, "b=2", "Cookie: b=2\r\n"},
+		{{.items = {"Cookie: a=1"}, .count = 1}, "", "Cookie: a=1\r\n"},
+	};
+	char text[64];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		assert_int_equal(
+			headers_write(&cases[i].lines, cases[i].cookies, text, sizeof text), strlen(cases[i].expected));
+		assert_string_equal(text, cases[i].expected);
+	}
+	assert_int_equal(headers_write(NULL, "b=2", text, sizeof text), strlen("Cookie: b=2\r\n"));
+	assert_string_equal(text, "Cookie: b=2\r\n");
+	text[0] = '?';
+	assert_int_equal(headers_write(NULL, "", text, sizeof text), 0);
+	assert_int_equal(text[0], '?');
+}
+
+static void
 nothing_is_written_beyond_the_room(void **state)
 {
 	const struct option_list lines = {.items = {"Name: value", "Other: value"}, .count = 2};
@@ -133,7 +161,7 @@ nothing_is_written_beyond_the_room(void **state)
 	(void)state;
 	for (size_t n = 0; n < 28; n++) {
 		uint8_t *const room = exact_copy("????????????????????????????", n);
-		const size_t size = headers_write(&lines, (char *)room, n);
+		const size_t size = headers_write(&lines, "", (char *)room, n);
 
 		assert_true(size == 27);
 		free(room);
@@ -149,6 +177,7 @@ main(void)
 		cmocka_unit_test(all_lines_together_have_a_limit),
 		cmocka_unit_test(host_is_apart_from_the_others),
 		cmocka_unit_test(longest_host_fits),
+		cmocka_unit_test(cookies_go_into_the_first_cookie_line),
 		cmocka_unit_test(nothing_is_written_beyond_the_room),
 	};
 
