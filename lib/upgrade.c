@@ -148,18 +148,81 @@ read_header(struct wisp_upgrade_text name, struct wisp_upgrade_text value, struc
 	}
 }
 
+/* Cut the path out of the target, which may be in absolute form (RFC 9112 section 3.2.2). Returns false without one. */
+static bool
+find_path(struct wisp_upgrade_text target, struct wisp_upgrade_text *path)
+{
+	static const char *const schemes[] = {"http://", "https://", "ws://", "wss://"};
+
+	for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+		const size_t scheme_size = strlen(schemes[i]);
+		size_t end = scheme_size;
+
+		if (target.n <= scheme_size || strncasecmp(target.p, schemes[i], scheme_size) != 0)
+			continue;
+		while (end < target.n && target.p[end] != '/' && target.p[end] != '?')
+			end++;
+		if (end == scheme_size)
+			return false; /* there is no host in it */
+		target = (struct wisp_upgrade_text){target.p + end, target.n - end};
+		if (target.n == 0 || target.p[0] == '?')
+			target = (struct wisp_upgrade_text){"/", 1};
+		break;
+	}
+	*path = cut(&target, '?');
+	return path->n > 0 && path->p[0] == '/';
+}
+
+/* HTTP/1.0, HTTP/1.1, or a later 1.x, which is answered as 1.1. Returns 0, or the status to refuse it with. */
 static int
-read_request_line(struct wisp_upgrade_text line, const char *path)
+check_version(struct wisp_upgrade_text version, bool *is_10)
+{
+	static const char start[] = "HTTP/";
+	const size_t at = sizeof start - 1;
+
+	if (version.n != sizeof "HTTP/1.1" - 1 || memcmp(version.p, start, at) != 0 || version.p[at + 1] != '.')
+		return 400;
+	if (version.p[at] < '0' || version.p[at] > '9' || version.p[at + 2] < '0' || version.p[at + 2] > '9')
+		return 400;
+	*is_10 = version.p[at] == '1' && version.p[at + 2] == '0';
+	return version.p[at] == '1' ? 0 : 505;
+}
+
+static bool
+has_control(struct wisp_upgrade_text t)
+{
+	for (size_t i = 0; i < t.n; i++)
+		if ((unsigned char)t.p[i] <= ' ' || t.p[i] == 0x7f)
+			return true;
+	return false;
+}
+
+/* Returns the status, as far as this line decides it: 101 when all depends on the headers. */
+static int
+read_request_line(struct wisp_upgrade_text line, const char *path, struct wisp_upgrade_request *request)
 {
 	const struct wisp_upgrade_text method = cut(&line, ' ');
-	struct wisp_upgrade_text target = cut(&line, ' ');
-	const struct wisp_upgrade_text target_path = cut(&target, '?');
+	const struct wisp_upgrade_text target = cut(&line, ' ');
+	const bool options = equals(method, "OPTIONS");
+	const int wrong = check_version(line, &request->http10);
+	struct wisp_upgrade_text target_path = {"", 0};
 
-	if (!equals(line, "HTTP/1.1") || target_path.n == 0 || target_path.p[0] != '/')
+	request->head_only = equals(method, "HEAD");
+	if (wrong != 0)
+		return wrong;
+	if (!is_token(method) || target.n == 0 || has_control(target))
 		return 400;
-	if (!equals(method, "GET"))
+	if (!equals(method, "GET") && !request->head_only && !options)
 		return 405;
-	return equals(target_path, path) ? 101 : 404;
+	if (options && equals(target, "*"))
+		return 204;
+	if (!find_path(target, &target_path))
+		return 400;
+	if (!options && equals(target_path, WISP_UPGRADE_HEALTH_PATH))
+		return 200;
+	if (!equals(target_path, path))
+		return 404;
+	return options ? 204 : 101;
 }
 
 /* A line of the head without its CRLF. RFC 9112 section 2.2 lets a bare LF end it, and a bare CR is never valid. */
@@ -173,43 +236,100 @@ next_line(struct wisp_upgrade_text *head)
 	return line;
 }
 
-static int
-judge(struct wisp_upgrade_text head, const char *path, struct wisp_upgrade_request *request)
+/* Read the headers. Returns what is wrong with one of them, or NULL. */
+static const char *
+read_headers(struct wisp_upgrade_text *head, struct wisp_upgrade_request *request, struct found *found)
 {
-	struct found found = {0};
-	const int status = read_request_line(next_line(&head), path);
-
 	for (;;) {
-		struct wisp_upgrade_text line = next_line(&head);
+		struct wisp_upgrade_text line = next_line(head);
 		struct wisp_upgrade_text name;
 
 		if (line.n == 0)
-			break; /* there is such a line: it ends the head */
+			return NULL; /* there is such a line: it ends the head */
 		if (memchr(line.p, '\r', line.n) != NULL || memchr(line.p, '\0', line.n) != NULL)
-			return 400;
+			return "a header has a bare CR or a NUL in it";
 		if (memchr(line.p, ':', line.n) == NULL)
-			return 400;
+			return "a header has no colon";
 		name = cut(&line, ':');
 		if (!is_token(name))
-			return 400;
-		read_header(name, trim(line), request, &found);
+			return "a header's name is not a token, or continues the line before";
+		read_header(name, trim(line), request, found);
 	}
-	if (status != 101)
-		return status;
-	if (!found.upgrade || !found.connection || !found.version)
-		return 426;
-	return found.key ? 101 : 400;
 }
 
-/* The size of the head, up to and with the empty line that ends it, or 0. */
-static size_t
-head_size(const char *p, size_t n)
+/* What there is to say of a request whose headers are in their form. */
+static const char *
+explain(const struct wisp_upgrade_request *request)
+{
+	switch (request->status) {
+	case 400:
+		return "the request line is malformed";
+	case 404:
+		return "there is nothing at this path; see --path";
+	case 405:
+		return "the method is not GET, HEAD or OPTIONS";
+	case 505:
+		return "the HTTP version is not 1.0 or 1.1; a proxy in front must speak 1.1";
+	default:
+		return NULL;
+	}
+}
+
+/* Whether the headers ask for a WebSocket. Returns the status, with the error. */
+static int
+judge_upgrade(struct wisp_upgrade_request *request, const struct found *found)
+{
+	if (request->http10) {
+		request->error =
+			"HTTP/1.0 has no upgrade; a proxy in front must speak 1.1 (nginx: proxy_http_version 1.1)";
+		return 426;
+	}
+	if (request->head_only || !found->upgrade || !found->connection) {
+		request->error = "it asks for no WebSocket; a proxy in front must pass Upgrade and Connection on";
+		return 426;
+	}
+	if (!found->version) {
+		request->error = "it asks for another WebSocket version than " WEBSOCKET_VERSION;
+		return 426;
+	}
+	if (!found->key) {
+		request->error = "Sec-WebSocket-Key is missing or malformed";
+		return 400;
+	}
+	return 101;
+}
+
+static void
+judge(struct wisp_upgrade_text head, const char *path, struct wisp_upgrade_request *request)
+{
+	struct found found = {0};
+	struct wisp_upgrade_text line = next_line(&head);
+	const char *wrong;
+
+	if (line.n == 0)
+		line = next_line(&head); /* one before the request is let pass (RFC 9112 section 2.2) */
+	request->status = read_request_line(line, path, request);
+	wrong = read_headers(&head, request, &found);
+	if (wrong != NULL) {
+		request->status = 400;
+		request->error = wrong;
+	} else if (request->status == 101) {
+		request->status = judge_upgrade(request, &found);
+	} else {
+		request->error = explain(request);
+	}
+}
+
+size_t
+wisp_upgrade_head_size(const char *p, size_t n, size_t seen)
 {
 	const char *const end = p + n;
+	/* The empty line may have begun in what was seen: with its own CR, and the line feed before that. */
+	const char *lf = p + (seen > 2 ? seen - 2 : 0);
 
-	if (n == 0)
+	if (n == 0 || seen >= n)
 		return 0;
-	for (const char *lf = p; (lf = memchr(lf, '\n', (size_t)(end - lf))) != NULL;) {
+	while ((lf = memchr(lf, '\n', (size_t)(end - lf))) != NULL) {
 		lf++;
 		if (end - lf >= 1 && lf[0] == '\n')
 			return (size_t)(lf - p) + 1;
@@ -222,15 +342,16 @@ head_size(const char *p, size_t n)
 size_t
 wisp_upgrade_parse(const char *p, size_t n, const char *path, struct wisp_upgrade_request *request)
 {
-	const size_t size = head_size(p, n);
+	const size_t size = wisp_upgrade_head_size(p, n, 0);
 
 	memset(request, 0, sizeof *request);
 	if (size > WISP_UPGRADE_HEAD_MAX || (size == 0 && n >= WISP_UPGRADE_HEAD_MAX)) {
 		request->status = 431;
+		request->error = "its head is too long";
 		return n;
 	}
 	if (size > 0)
-		request->status = judge((struct wisp_upgrade_text){p, size}, path, request);
+		judge((struct wisp_upgrade_text){p, size}, path, request);
 	return size;
 }
 
@@ -238,6 +359,10 @@ static const char *
 reason_phrase(int status)
 {
 	switch (status) {
+	case 200:
+		return "OK";
+	case 204:
+		return "No Content";
 	case 400:
 		return "Bad Request";
 	case 404:
@@ -250,40 +375,53 @@ reason_phrase(int status)
 		return "Too Many Requests";
 	case 431:
 		return "Request Header Fields Too Large";
+	case 503:
+		return "Service Unavailable";
+	case 505:
+		return "HTTP Version Not Supported";
 	default:
 		return "Internal Server Error";
 	}
 }
 
 static const char *
-extra_header(int status)
+extra_headers(int status)
 {
 	switch (status) {
+	case 204:
 	case 405:
-		return "Allow: GET\r\n";
+		return "Allow: GET, HEAD, OPTIONS\r\n";
 	case 426:
-		return "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: " WEBSOCKET_VERSION "\r\n";
+		return "Upgrade: websocket\r\nSec-WebSocket-Version: " WEBSOCKET_VERSION "\r\n";
 	default:
 		return "";
 	}
 }
 
-/* A refusal says in its body, for a person with a browser, what would have been right. */
+/*
+ * The response to everything but a good request, after which the connection is closed. It says in its body, for a
+ * person with a browser, what would have been right.
+ */
 static size_t
-respond_refusal(int status, char response[WISP_UPGRADE_RESPONSE_MAX])
+respond_without_upgrade(
+	const struct wisp_upgrade_request *request, int status, char response[WISP_UPGRADE_RESPONSE_MAX])
 {
-	static const char body[] = "This is a Wisp server: connect to it with a WebSocket.\n";
-	const int n = snprintf(response, WISP_UPGRADE_RESPONSE_MAX,
-		"HTTP/1.1 %d %s\r\n"
-		"Content-Type: text/plain\r\n"
-		"Content-Length: %zu\r\n"
+	const char *const body =
+		status == 200 ? "ok\n" : "This is a Wisp server: connect to it with a WebSocket, over HTTP/1.1.\n";
+	char content[80] = "";
+	int n;
+
+	if (status != 204)
+		snprintf(content, sizeof content, "Content-Type: text/plain\r\nContent-Length: %zu\r\n", strlen(body));
+	n = snprintf(response, WISP_UPGRADE_RESPONSE_MAX,
+		"HTTP/1.%c %d %s\r\n"
 		"%s"
 		"%s"
+		"Connection: %sclose\r\n"
 		"\r\n"
 		"%s",
-		status, reason_phrase(status), sizeof body - 1, extra_header(status),
-		status == 426 ? "" : "Connection: close\r\n", body);
-
+		request->http10 ? '0' : '1', status, reason_phrase(status), content, extra_headers(status),
+		status == 426 && !request->http10 ? "Upgrade, " : "", status == 204 || request->head_only ? "" : body);
 	return (size_t)n;
 }
 
@@ -295,9 +433,9 @@ wisp_upgrade_respond(const struct wisp_upgrade_request *request, char response[W
 	int n;
 
 	if (request->status != 101)
-		return respond_refusal(request->status, response);
+		return respond_without_upgrade(request, request->status, response);
 	if (!wisp_upgrade_accept(request->key, accept))
-		return respond_refusal(500, response);
+		return respond_without_upgrade(request, 500, response);
 	n = snprintf(response, WISP_UPGRADE_RESPONSE_MAX,
 		"HTTP/1.1 101 Switching Protocols\r\n"
 		"Upgrade: websocket\r\n"
@@ -314,7 +452,7 @@ wisp_upgrade_respond(const struct wisp_upgrade_request *request, char response[W
 size_t
 wisp_upgrade_response_size(const char *p, size_t n)
 {
-	return head_size(p, n);
+	return wisp_upgrade_head_size(p, n, 0);
 }
 
 bool

@@ -7,11 +7,13 @@
 #include <unistd.h>
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 
 #include "address.h"
 #include "clock.h"
+#include "hello.h"
 #include "log.h"
 #include "server.h"
 #include "target.h"
@@ -34,6 +36,7 @@
 #define DATAGRAMS_MAX (1 << 20)
 
 static void on_run(evutil_socket_t fd, short what, void *arg);
+static void on_socket(evutil_socket_t fd, short what, void *arg);
 
 static void
 set_timer(struct peer *peer, uint64_t ms)
@@ -80,9 +83,11 @@ peer_free(struct peer *peer)
 	}
 	peer->session = NULL;
 	wisp_session_free(session);
+	if (peer->fd >= 0)
+		close(peer->fd);
 	count_backlog(peer);
+	request_clear(&peer->request, &peer->server->request_bytes);
 	server_forget(peer->server, peer);
-	free(peer->head);
 	free(peer);
 }
 
@@ -95,6 +100,23 @@ begin_closing(struct peer *peer)
 	peer->state = PEER_CLOSING;
 	set_timer(peer, CLOSING_MS);
 	event_active(&peer->run_event, EV_TIMEOUT, 0);
+}
+
+/*
+ * A refused client has been sent the answer. Closing while some of its request is still under way would be a reset,
+ * which may overtake the answer: our side ends here, and what still comes is dropped until it hangs up, or its time is
+ * over.
+ */
+static void
+begin_leaving(struct peer *peer)
+{
+	SSL *ssl = lws_get_ssl(peer->wsi);
+
+	if (ssl != NULL) {
+		SSL_shutdown(ssl);
+		ERR_clear_error();
+	}
+	peer->state = shutdown(lws_get_socket_fd(peer->wsi), SHUT_WR) == 0 ? PEER_LEAVING : PEER_GONE;
 }
 
 /* ---- the session ---- */
@@ -224,36 +246,46 @@ start_session(struct peer *peer, const struct wisp_upgrade_request *request)
 	event_active(&peer->run_event, EV_TIMEOUT, 0);
 }
 
+/* Answer a request. Returns whether the session begins; if not, the connection ends. */
+static bool
+answer_request(struct peer *peer, const struct wisp_upgrade_request *request)
+{
+	char response[WISP_UPGRADE_RESPONSE_MAX];
+	const size_t n = wisp_upgrade_respond(request, response);
+
+	if (request->status >= 400)
+		log_info("%s: refused with HTTP %d: %s", peer->name, request->status, request->error);
+	else if (request->status != 101)
+		log_debug("%s: a probe, answered with HTTP %d", peer->name, request->status);
+	if (write_text(peer, response, n) && request->status == 101)
+		return true;
+	begin_closing(peer);
+	return false;
+}
+
 /* Gather the request. What comes behind it is the first of the session. */
 static void
 upgrade(struct peer *peer, uint8_t *p, size_t n)
 {
-	struct wisp_upgrade_request request;
-	char response[WISP_UPGRADE_RESPONSE_MAX];
-	const size_t before = peer->head_size;
-	const size_t room = WISP_UPGRADE_HEAD_MAX - before;
-	const size_t taken = n < room ? n : room;
-	size_t size, response_size;
+	struct wisp_upgrade_request request = {
+		.status = 503, .error = "too much memory waits for requests to be complete"};
+	size_t *total = &peer->server->request_bytes;
+	const size_t before = peer->request.size;
+	size_t size = before;
 
-	memcpy(peer->head + before, p, taken);
-	peer->head_size += taken;
-	size = wisp_upgrade_parse(peer->head, peer->head_size, peer->server->options->path, &request);
-	if (size == 0)
-		return;
-	if (peer->excess)
+	if (request_add(&peer->request, total, p, n) > 0) {
+		if (!request_is_complete(&peer->request))
+			return;
+		size = wisp_upgrade_parse(
+			peer->request.head, peer->request.size, peer->server->options->path, &request);
+	}
+	request_clear(&peer->request, total);
+	if (peer->excess) {
 		request.status = 429;
-	response_size = wisp_upgrade_respond(&request, response);
-	if (!write_text(peer, response, response_size)) {
-		begin_closing(peer);
-		return;
+		request.error = "there are too many connections from its address";
 	}
-	if (request.status != 101) {
-		log_info("%s: refused with HTTP %d", peer->name, request.status);
-		begin_closing(peer);
+	if (!answer_request(peer, &request))
 		return;
-	}
-	free(peer->head);
-	peer->head = NULL;
 	start_session(peer, &request);
 	take(peer, p + (size - before), n - (size - before));
 }
@@ -378,11 +410,17 @@ run(struct peer *peer)
 	service(peer);
 	if (peer->state != PEER_GONE && peer->session != NULL)
 		send_pending(peer);
-	if (peer->state == PEER_CLOSING && !lws_partial_buffered(peer->wsi) && wire_flush(&peer->wire) &&
-		(peer->session == NULL || !wisp_session_pending(peer->session)))
-		peer->state = PEER_GONE;
+	if (peer->state == PEER_CLOSING && !lws_partial_buffered(peer->wsi) && wire_flush(&peer->wire)) {
+		if (peer->session == NULL)
+			begin_leaving(peer);
+		else if (!wisp_session_pending(peer->session))
+			peer->state = PEER_GONE;
+	}
 	if (peer->state == PEER_GONE) {
-		log_info("%s: disconnected", peer->name);
+		if (peer->session != NULL)
+			log_info("%s: disconnected", peer->name);
+		else
+			log_debug("%s: disconnected without a WebSocket", peer->name);
 		peer_free(peer);
 	}
 }
@@ -415,6 +453,103 @@ peer_check_budget(struct peer *peer)
 	}
 }
 
+/* ---- the first bytes ---- */
+
+/* Have an event for each edge of the socket. Returns false without memory. */
+static bool
+watch(struct peer *peer, evutil_socket_t fd)
+{
+	event_assign(&peer->event, peer->server->base, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_socket, peer);
+	return event_add(&peer->event, NULL) == 0;
+}
+
+static struct lws *
+adopt(struct server *server, evutil_socket_t fd)
+{
+	const lws_adoption_type type = LWS_ADOPT_SOCKET | (server->options->cert != NULL ? LWS_ADOPT_ALLOW_SSL : 0);
+	lws_sock_file_fd_type descriptor = {.sockfd = fd};
+
+	return lws_adopt_descriptor_vhost(
+		lws_get_vhost_by_name(server->context, "wisp"), type, descriptor, "wisp", NULL);
+}
+
+/* Give its socket to libwebsockets, which reads what has come of its request or of TLS. */
+static void
+enter(struct peer *peer)
+{
+	const evutil_socket_t fd = peer->fd;
+
+	event_del(&peer->event);
+	peer->fd = -1;
+	peer->wsi = adopt(peer->server, fd); /* which closes the socket when it fails */
+	if (peer->wsi == NULL) {
+		/* It begins with TLS at once. */
+		if (peer->server->options->cert != NULL)
+			log_info("%s: turned away: it does not speak TLS", peer->name);
+		else
+			log_warning("%s: turned away: out of memory", peer->name);
+		peer_free(peer);
+		return;
+	}
+	lws_set_opaque_user_data(peer->wsi, peer);
+	peer->state = PEER_UPGRADING;
+	peer->readable = true;
+	if (watch(peer, fd)) {
+		run(peer);
+		return;
+	}
+	log_warning("%s: turned away: out of memory", peer->name);
+	peer_free(peer);
+}
+
+/* Nothing that it says is for this port. */
+static void
+turn_away(struct peer *peer, enum hello hello)
+{
+	const bool more = hello_drop(peer->fd);
+
+	if (hello == HELLO_TLS) {
+		log_info("%s: turned away: it speaks TLS, and this port speaks plain HTTP: connect with ws:// (a proxy "
+			 "in "
+			 "front: http://), or set --cert and --cert-key",
+			peer->name);
+		peer_free(peer);
+		return;
+	}
+	log_info("%s: turned away: it speaks plain HTTP, and this port speaks TLS: connect with wss:// (a proxy in "
+		 "front: "
+		 "https://)",
+		peer->name);
+	hello_answer_http(peer->fd);
+	peer->state = PEER_LEAVING;
+	set_timer(peer, CLOSING_MS);
+	if (!more)
+		peer_free(peer);
+}
+
+/* Something happened on the socket of a client that had said nothing. */
+static void
+arrive(struct peer *peer)
+{
+	const enum hello hello = hello_look(peer->fd, peer->server->options->cert != NULL);
+
+	switch (hello) {
+	case HELLO_NONE:
+		break;
+	case HELLO_GONE:
+		log_debug("%s: left without a word", peer->name);
+		peer_free(peer);
+		break;
+	case HELLO_RIGHT:
+		enter(peer);
+		break;
+	case HELLO_TLS:
+	case HELLO_HTTP:
+		turn_away(peer, hello);
+		break;
+	}
+}
+
 /* ---- events ---- */
 
 static void
@@ -429,7 +564,15 @@ on_socket(evutil_socket_t fd, short what, void *arg)
 {
 	struct peer *peer = arg;
 
-	(void)fd;
+	if (peer->state == PEER_ARRIVING) {
+		arrive(peer);
+		return;
+	}
+	if (peer->wsi == NULL) { /* it is leaving again */
+		if (!hello_drop(fd))
+			peer_free(peer);
+		return;
+	}
 	if (what & EV_READ)
 		peer->readable = true;
 	run(peer);
@@ -454,7 +597,8 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 		log_info("%s: %s", peer->name, introduced ? "gone without a word" : "too slow to introduce itself");
 	else
 		log_debug("%s: too slow to %s", peer->name,
-			peer->state == PEER_UPGRADING ? "ask for the upgrade" : "close");
+			peer->state == PEER_ARRIVING || peer->state == PEER_UPGRADING ? "ask for the upgrade"
+										      : "close");
 	peer_free(peer);
 }
 
@@ -473,53 +617,28 @@ name_peer(struct peer *peer, evutil_socket_t fd)
 	snprintf(peer->name, sizeof peer->name, "%.*s", (int)sizeof peer->name - 1, text);
 }
 
-static struct lws *
-adopt(struct server *server, evutil_socket_t fd)
-{
-	const lws_adoption_type type = LWS_ADOPT_SOCKET | (server->options->cert != NULL ? LWS_ADOPT_ALLOW_SSL : 0);
-	lws_sock_file_fd_type descriptor = {.sockfd = fd};
-
-	return lws_adopt_descriptor_vhost(
-		lws_get_vhost_by_name(server->context, "wisp"), type, descriptor, "wisp", NULL);
-}
-
 bool
 peer_new(struct server *server, evutil_socket_t fd, struct source *source, bool excess)
 {
 	struct peer *peer = calloc(1, sizeof *peer);
-	char *head = malloc(WISP_UPGRADE_HEAD_MAX);
 
-	if (peer == NULL || head == NULL) {
+	if (peer != NULL) {
+		peer->server = server;
+		peer->source = source;
+		peer->excess = excess;
+		peer->fd = fd;
+		evtimer_assign(&peer->run_event, server->base, on_run, peer);
+		evtimer_assign(&peer->timer, server->base, on_timer, peer);
+	}
+	if (peer == NULL || !watch(peer, fd)) {
 		log_warning("a client is turned away: out of memory");
-		free(head);
 		free(peer);
 		close(fd);
 		return false;
 	}
-	peer->server = server;
-	peer->source = source;
-	peer->excess = excess;
-	peer->readable = true;
-	peer->head = head;
 	datagram_pool_init(&peer->datagrams, DATAGRAMS_MAX);
 	wire_tune_socket(fd);
 	name_peer(peer, fd);
-	peer->wsi = adopt(server, fd); /* which closes the socket when it fails */
-	if (peer->wsi == NULL) {
-		/* It begins with TLS at once, when the client has said something already. */
-		if (server->options->cert != NULL)
-			log_info("%s: turned away: it does not speak TLS", peer->name);
-		else
-			log_warning("%s: turned away: out of memory", peer->name);
-		free(head);
-		free(peer);
-		return false;
-	}
-	lws_set_opaque_user_data(peer->wsi, peer);
-	event_assign(&peer->event, server->base, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_socket, peer);
-	evtimer_assign(&peer->run_event, server->base, on_run, peer);
-	evtimer_assign(&peer->timer, server->base, on_timer, peer);
-	event_add(&peer->event, NULL);
 	set_timer(peer, UPGRADE_MS);
 	TAILQ_INSERT_TAIL(&server->peers, peer, entry);
 	server->peer_count++;

@@ -1,5 +1,5 @@
 /*
- * A client of the server: its connection from the HTTP upgrade to the end. libwebsockets does TLS and carries bytes
+ * A client of the server: its connection from its first byte to the end. libwebsockets does TLS and carries bytes
  * (its `raw` role, which is the fastest); the upgrade and the frames are libwisp's.
  */
 #ifndef PEER_H
@@ -19,15 +19,18 @@
 #include <wisp/upgrade.h>
 
 #include "datagrams.h"
+#include "request.h"
 #include "resolver.h"
 #include "wire.h"
 
 struct server;
 
 enum peer_state {
+	PEER_ARRIVING,  /* it has said nothing yet, and costs little: its socket is ours */
 	PEER_UPGRADING, /* TLS and the HTTP request */
 	PEER_OPEN,
 	PEER_CLOSING, /* the last bytes go out */
+	PEER_LEAVING, /* it has been refused, and told so; it may take its time to hang up */
 	PEER_GONE,    /* libwebsockets has closed the connection */
 };
 
@@ -35,11 +38,12 @@ struct peer {
 	TAILQ_ENTRY(peer) entry;
 	struct server *server;
 	struct source *source; /* where it comes from; NULL when that is not counted */
+	evutil_socket_t fd;    /* ARRIVING, and LEAVING from there; -1 when it is libwebsockets' */
 	struct lws *wsi;
 	struct wisp_session *session; /* OPEN and CLOSING */
 	struct event event;           /* the socket */
 	struct event run_event;
-	struct event timer; /* UPGRADING, CLOSING: the time for it; OPEN: ping, or the look for stalled targets */
+	struct event timer; /* OPEN: ping; else the time for what is to happen */
 	struct wire wire;
 	enum peer_state state;
 	bool paused;          /* over its budget: not read */
@@ -54,8 +58,7 @@ struct peer {
 	size_t counted_bytes;           /* of these, in the server's sum */
 	struct resolver_share names;    /* the look-ups of its streams' names */
 	struct datagram_pool datagrams; /* for destinations whose names are being looked up */
-	size_t head_size;
-	char *head; /* UPGRADING: the request so far */
+	struct request request;         /* UPGRADING: so far */
 	char name[64];
 };
 

@@ -57,6 +57,7 @@ struct server {
 	size_t listener_count;
 	struct peer_list peers;
 	size_t peer_count;
+	size_t request_bytes;        /* the memory that their requests take */
 	size_t backlog_bytes;        /* that the targets of all peers have not taken */
 	struct sources sources;      /* where they come from */
 	bool full;                   /* no more are accepted; logged once */

@@ -17,8 +17,9 @@ extern "C" {
 /* Sec-WebSocket-Key and Sec-WebSocket-Accept in base64, with the final NUL. */
 #define WISP_UPGRADE_KEY_SIZE 25
 #define WISP_UPGRADE_ACCEPT_SIZE 29
-/* A longer request head than this is refused. */
-#define WISP_UPGRADE_HEAD_MAX 8192
+/* A longer request head is refused. Fronts let through 32 KiB and more of a client's (nginx: 1 + 4 * 8), and add to it.
+ */
+#define WISP_UPGRADE_HEAD_MAX (36 * 1024)
 /* The longest subprotocol name that is answered. */
 #define WISP_UPGRADE_PROTOCOL_MAX 64
 /* The longest response that wisp_upgrade_respond() writes. */
@@ -33,18 +34,34 @@ WISP_API bool wisp_upgrade_accept(const char *key, char accept[WISP_UPGRADE_ACCE
 /* Whether the comma-separated list of a header (RFC 9110 section 5.6.1) names a token, in any case of letters. */
 WISP_API bool wisp_upgrade_list_has(const char *list, size_t n, const char *token);
 
+/* Where a server says that it is well. */
+#define WISP_UPGRADE_HEALTH_PATH "/healthz"
+
 /* What a client asked for. */
 struct wisp_upgrade_request {
-	int status;                               /* the HTTP status to answer with; 101 for a good request */
+	/*
+	 * The HTTP status to answer with: 101 for a good request, 200 for one of WISP_UPGRADE_HEALTH_PATH, 204 for one
+	 * of what methods there are (OPTIONS), or an error.
+	 */
+	int status;
+	const char *error;                        /* what is wrong, without a full stop; NULL below 400. Static */
+	bool head_only;                           /* the method is HEAD: the response has no body */
+	bool http10;                              /* the response is to be HTTP/1.0 */
 	char key[WISP_UPGRADE_KEY_SIZE];          /* status 101 only */
 	char protocol[WISP_UPGRADE_PROTOCOL_MAX]; /* the first offered subprotocol, or "" */
 	bool has_protocol;                        /* there is a Sec-WebSocket-Protocol header */
 };
 
 /*
- * Read a request head from the n bytes at p. `path` is the only path that is a Wisp server; a query behind it is
- * ignored. Returns the size of the head when it is complete, with `request` filled in, and 0 when there is more to
- * come. A head longer than WISP_UPGRADE_HEAD_MAX is complete with status 431.
+ * The size of the request head in the n bytes at p, up to and with the empty line that ends it, or 0 when that is yet
+ * to come. It was not in the first `seen` bytes: a head that comes byte by byte is looked at once.
+ */
+WISP_API size_t wisp_upgrade_head_size(const char *p, size_t n, size_t seen);
+
+/*
+ * Read a request head (RFC 9112) from the n bytes at p. `path` is the only path that is a Wisp server; a query behind
+ * it is ignored. Returns the size of the head when it is complete, with `request` filled in, and 0 when there is more
+ * to come. A head longer than WISP_UPGRADE_HEAD_MAX is complete with status 431.
  */
 WISP_API size_t wisp_upgrade_parse(const char *p, size_t n, const char *path, struct wisp_upgrade_request *request);
 

@@ -133,6 +133,15 @@ good_requests_are_taken(void **state)
 		LINE(PATH) UPGRADE "Connection: ,UPGRADE ,close\r\n" VERSION KEY_LINE "\r\n",
 		LINE(PATH) "Upgrade: h2c,websocket\r\n" CONNECTION VERSION KEY_LINE "\r\n",
 		LINE(PATH) UPGRADE CONNECTION "Connection: keep-alive\r\nUpgrade: h2c\r\n" VERSION KEY_LINE "\r\n",
+		/* Absolute form. */
+		LINE("http://wisp.example/wisp/") REST,
+		LINE("HTTPS://wisp.example:443/wisp/?user=http://a/") REST,
+		LINE("ws://user@[::1]:80/wisp/") REST,
+		LINE("wss://w/wisp/") REST,
+		/* A later minor version, and an empty line before the request (RFC 9112 sections 2.3 and 2.2). */
+		"GET /wisp/ HTTP/1.2\r\n" REST,
+		"\r\n" LINE(PATH) REST,
+		"\n" LINE(PATH) REST,
 		/* Bare LF, all through and mixed (RFC 9112 section 2.2). */
 		"GET /wisp/ HTTP/1.1\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\n"
 		"Sec-WebSocket-Key: " KEY "\n\n",
@@ -153,7 +162,6 @@ bad_requests_are_refused(void **state)
 		const char *head;
 	} cases[] = {
 		/* 400: not HTTP/1.1, or not in its form. */
-		{400, "GET /wisp/ HTTP/1.0\r\n" REST},
 		{400, "GET /wisp/ HTTP/1.1 \r\n" REST},
 		{400, "GET  /wisp/ HTTP/1.1\r\n" REST},
 		{400, "GET /wisp/\r\n" REST},
@@ -164,6 +172,18 @@ bad_requests_are_refused(void **state)
 		{400, "GET /wisp/ HTTP/1.1\r\r\n" REST},
 		{400, " GET /wisp/ HTTP/1.1\r\n" REST},
 		{400, "\x16\x03\x01 TLS\r\n\r\n"},
+		{400, "GET /wi\rsp/ HTTP/1.1\r\n" REST},
+		{400, "GET /wi\tsp/ HTTP/1.1\r\n" REST},
+		{400, "GET /wisp/ HTTP/1\r\n" REST},
+		{400, "GET /wisp/ HTTP/1.x\r\n" REST},
+		{400, "GET /wisp/ HTTP/11.1\r\n" REST},
+		{400, "GET * HTTP/1.1\r\n" REST},
+		{400, "G(T /wisp/ HTTP/1.1\r\n" REST},
+		{400, "GET http:///wisp/ HTTP/1.1\r\n" REST},
+		{400, "GET http:// HTTP/1.1\r\n" REST},
+		{400, "GET http:/wisp/ HTTP/1.1\r\n" REST},
+		{400, "GET ftp://wisp.example/wisp/ HTTP/1.1\r\n" REST},
+		{400, "GET wisp.example:80 HTTP/1.1\r\n" REST},
 		{400, "\r\n\r\n"},
 		{400, "\n\n"},
 		{400, LINE(PATH) "no colon\r\n" REST},
@@ -190,7 +210,14 @@ bad_requests_are_refused(void **state)
 		/* 405 goes before 404. */
 		{405, "POST /wisp/ HTTP/1.1\r\n" REST},
 		{405, "get /wisp/ HTTP/1.1\r\n" REST},
-		{405, "HEAD /elsewhere HTTP/1.1\r\n\r\n"},
+		{405, "DELETE /elsewhere HTTP/1.1\r\n\r\n"},
+		{405, "CONNECT wisp.example:443 HTTP/1.1\r\n\r\n"},
+		{505, "PRI * HTTP/2.0\r\n\r\n"},
+		{505, "GET /wisp/ HTTP/0.9\r\n" REST},
+		/* A malformed header goes before them all. */
+		{400, "GET /elsewhere HTTP/1.1\r\nno colon\r\n\r\n"},
+		{400, "GET /healthz HTTP/1.1\r\nFolded: x\r\n y\r\n\r\n"},
+		{400, "POST /wisp/ HTTP/1.0\r\nSpace : x\r\n\r\n"},
 		{404, LINE("/") REST},
 		{404, LINE("/wisp") REST},
 		{404, LINE("/wisp/x") REST},
@@ -199,6 +226,9 @@ bad_requests_are_refused(void **state)
 		/* 426: no WebSocket, or one of another version. */
 		{426, LINE(PATH) "\r\n"},
 		{426, "GET /wisp/ HTTP/1.1\r\n\r\n"},
+		{426, "GET /wisp/ HTTP/1.0\r\n" REST},
+		{426, "GET /wisp/ HTTP/1.0\r\n\r\n"},
+		{426, "HEAD /wisp/ HTTP/1.1\r\n" REST},
 		{426, LINE(PATH) CONNECTION VERSION KEY_LINE "\r\n"},
 		{426, LINE(PATH) UPGRADE VERSION KEY_LINE "\r\n"},
 		{426, LINE(PATH) UPGRADE CONNECTION KEY_LINE "\r\n"},
@@ -226,7 +256,112 @@ nul_is_refused(void **state)
 	(void)state;
 	expect_status_of(in_value, sizeof in_value - 1, 400, &request);
 	expect_status_of(in_name, sizeof in_name - 1, 400, &request);
-	expect_status_of(in_target, sizeof in_target - 1, 404, &request);
+	expect_status_of(in_target, sizeof in_target - 1, 400, &request);
+}
+
+/* ---- requests that are answered well without being upgrades ---- */
+
+/* What is answered to a request; `path` is the server's. */
+static void
+answer(const char *head, const char *path, char response[WISP_UPGRADE_RESPONSE_MAX + 1])
+{
+	struct wisp_upgrade_request request;
+
+	assert_int_equal(wisp_upgrade_parse(head, strlen(head), path, &request), strlen(head));
+	assert_int_equal(request.error == NULL, request.status < 400);
+	response[wisp_upgrade_respond(&request, response)] = '\0';
+}
+
+static void
+absolute_form_leads_to_its_path(void **state)
+{
+	static const struct {
+		const char *target;
+		const char *path;
+		int status;
+	} cases[] = {
+		{"http://wisp.example", "/", 101},
+		{"http://wisp.example?query", "/", 101},
+		{"http://wisp.example/?query", "/", 101},
+		{"http://wisp.example", "/wisp/", 404},
+		{"http://wisp.example/wisp", "/wisp/", 404},
+		{"http://wisp.example/healthz", "/", 200},
+		/* Behind another scheme's look, a path is a path. */
+		{"/http://wisp.example/", "/", 404},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct wisp_upgrade_request request;
+		char head[256];
+		const int n = snprintf(head, sizeof head, "GET %s HTTP/1.1\r\n" REST, cases[i].target);
+
+		assert_int_equal(wisp_upgrade_parse(head, (size_t)n, cases[i].path, &request), n);
+		assert_int_equal(request.status, cases[i].status);
+	}
+}
+
+static void
+probes_are_answered(void **state)
+{
+	static const struct {
+		const char *head;
+		const char *response; /* how it begins */
+		const char *end;      /* and ends */
+	} cases[] = {
+		{"GET /healthz HTTP/1.1\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\nConnection: close\r\n\r\n",
+			"\r\n\r\nok\n"},
+		{"GET /healthz?x HTTP/1.0\r\n\r\n", "HTTP/1.0 200 OK\r\n", "\r\nConnection: close\r\n\r\nok\n"},
+		{"HEAD /healthz HTTP/1.1\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n",
+			"\r\nConnection: close\r\n\r\n"},
+		{"HEAD /healthz HTTP/1.0\r\n\r\n", "HTTP/1.0 200 OK\r\n", "\r\nConnection: close\r\n\r\n"},
+		{"HEAD /wisp/ HTTP/1.1\r\n\r\n", "HTTP/1.1 426 Upgrade Required\r\n",
+			"\r\nConnection: Upgrade, close\r\n\r\n"},
+		{"HEAD /wisp/ HTTP/1.0\r\n\r\n", "HTTP/1.0 426 Upgrade Required\r\n", "\r\nConnection: close\r\n\r\n"},
+		{"GET /wisp/ HTTP/1.0\r\n\r\n", "HTTP/1.0 426 Upgrade Required\r\n", "over HTTP/1.1.\n"},
+		{"HEAD / HTTP/1.0\r\n\r\n", "HTTP/1.0 404 Not Found\r\n", "\r\nConnection: close\r\n\r\n"},
+		{"OPTIONS * HTTP/1.1\r\n\r\n",
+			"HTTP/1.1 204 No Content\r\nAllow: GET, HEAD, OPTIONS\r\nConnection: close\r\n\r\n", ""},
+		{"OPTIONS /wisp/ HTTP/1.0\r\n\r\n", "HTTP/1.0 204 No Content\r\n", "close\r\n\r\n"},
+		{"OPTIONS / HTTP/1.0\r\n\r\n", "HTTP/1.0 404 Not Found\r\n", "over HTTP/1.1.\n"},
+		{"PRI * HTTP/2.0\r\n\r\n", "HTTP/1.1 505 HTTP Version Not Supported\r\n", "over HTTP/1.1.\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		char response[WISP_UPGRADE_RESPONSE_MAX + 1];
+
+		answer(cases[i].head, PATH, response);
+		assert_memory_equal(response, cases[i].response, strlen(cases[i].response));
+		assert_true(strlen(response) >= strlen(cases[i].end));
+		assert_string_equal(response + strlen(response) - strlen(cases[i].end), cases[i].end);
+	}
+}
+
+/* A head that comes in two pieces ends where it does in one; what was seen is not looked at again. */
+static void
+ends_are_found_in_pieces(void **state)
+{
+	static const char *const heads[] = {
+		"GET / HTTP/1.1\r\nA: b\r\n\r\n",
+		"GET / HTTP/1.1\nA: b\n\n",
+		"GET / HTTP/1.1\r\nA: b\n\r\n",
+		"\n\n",
+		"\r\n\r\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(heads); i++)
+		for (size_t n = strlen(heads[i]), seen = 0; seen < n; seen++) {
+			uint8_t *const copy = exact_copy(heads[i], n);
+
+			assert_int_equal(wisp_upgrade_head_size((const char *)copy, n, seen), n);
+			assert_int_equal(wisp_upgrade_head_size((const char *)copy, n - 1, seen), 0);
+			free(copy);
+		}
+	assert_int_equal(wisp_upgrade_head_size("\n\n\r\n", 4, 4), 0);
 }
 
 /* A head of n bytes, filled up by a long header. */
@@ -355,10 +490,13 @@ refusals_say_what_is_wrong(void **state)
 	} cases[] = {
 		{400, "HTTP/1.1 400 Bad Request\r\n", "\r\nConnection: close\r\n"},
 		{404, "HTTP/1.1 404 Not Found\r\n", "\r\nConnection: close\r\n"},
-		{405, "HTTP/1.1 405 Method Not Allowed\r\n", "\r\nAllow: GET\r\n"},
+		{405, "HTTP/1.1 405 Method Not Allowed\r\n", "\r\nAllow: GET, HEAD, OPTIONS\r\n"},
 		{426, "HTTP/1.1 426 Upgrade Required\r\n", "\r\nSec-WebSocket-Version: 13\r\n"},
 		{426, "HTTP/1.1 426 Upgrade Required\r\n", "\r\nUpgrade: websocket\r\n"},
+		{426, "HTTP/1.1 426 Upgrade Required\r\n", "\r\nConnection: Upgrade, close\r\n"},
 		{431, "HTTP/1.1 431 Request Header Fields Too Large\r\n", "\r\nConnection: close\r\n"},
+		{503, "HTTP/1.1 503 Service Unavailable\r\n", "\r\nConnection: close\r\n"},
+		{505, "HTTP/1.1 505 HTTP Version Not Supported\r\n", "\r\nConnection: close\r\n"},
 		{500, "HTTP/1.1 500 Internal Server Error\r\n", "\r\nConnection: close\r\n"},
 	};
 
@@ -401,6 +539,9 @@ main(void)
 		cmocka_unit_test(good_requests_are_taken),
 		cmocka_unit_test(bad_requests_are_refused),
 		cmocka_unit_test(nul_is_refused),
+		cmocka_unit_test(absolute_form_leads_to_its_path),
+		cmocka_unit_test(probes_are_answered),
+		cmocka_unit_test(ends_are_found_in_pieces),
 		cmocka_unit_test(heads_have_a_limit),
 		cmocka_unit_test(first_subprotocol_is_taken),
 		cmocka_unit_test(headers_cannot_be_injected),
