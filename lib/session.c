@@ -11,8 +11,6 @@
 
 /* What a packet counts for at the most when a server works out how many more it can buffer. */
 #define PACKET_BYTES 65536
-/* How many streams beyond the most may wait to be refused, where the most are fewer. */
-#define REFUSALS_MIN 64
 
 static int
 compare_ids(const struct wisp_stream *a, const struct wisp_stream *b)
@@ -214,6 +212,8 @@ unlink_stream(struct wisp_stream *stream)
 	stream->state = STREAM_CLOSED;
 	if (stream->pending != 0)
 		TAILQ_REMOVE(&session->control, stream, control_entry);
+	if (stream->pending & PENDING_CLOSE)
+		session->close_count--;
 	if (session->last_found == stream)
 		session->last_found = NULL;
 	RB_REMOVE(stream_tree, &session->streams, stream);
@@ -323,6 +323,7 @@ wisp_stream_close(struct wisp_stream *stream, uint8_t reason)
 	wisp_stream_delist(stream);
 	stream->state = STREAM_CLOSED;
 	stream->reason = reason;
+	stream->session->close_count++;
 	wisp_stream_pend(stream, PENDING_CLOSE);
 }
 
@@ -449,15 +450,6 @@ valid_destination(const struct wisp_destination *destination)
 	return true;
 }
 
-/* Whether the client opens streams without end and does not take the refusals. */
-static bool
-is_flooded(const struct wisp_session *session)
-{
-	const size_t most = session->max_streams;
-
-	return session->stream_count >= most + (most > REFUSALS_MIN ? most : REFUSALS_MIN);
-}
-
 static void
 receive_connect(struct wisp_session *session, const struct wisp_packet *packet)
 {
@@ -467,8 +459,6 @@ receive_connect(struct wisp_session *session, const struct wisp_packet *packet)
 		wisp_session_fail(session, WISP_WS_PROTOCOL_ERROR, "protocol error: a CONNECT packet out of place");
 	} else if (find_stream(session, packet->stream_id) != NULL) {
 		wisp_session_fail(session, WISP_WS_PROTOCOL_ERROR, "protocol error: a stream id is used twice");
-	} else if (is_flooded(session)) {
-		wisp_session_fail(session, WISP_WS_TOO_BIG, "too many streams");
 	} else if (!valid_destination(&packet->destination)) {
 		refuse_stream(session, packet, WISP_REASON_INVALID);
 	} else if (packet->destination.type == WISP_UDP && !session->handshake.udp) {
@@ -758,17 +748,35 @@ receive_piece(struct wisp_session *session, const struct wisp_frame_piece *piece
 	}
 }
 
+size_t
+wisp_session_untaken(const struct wisp_session *session)
+{
+	return session->untaken;
+}
+
+bool
+wisp_session_takes(const struct wisp_session *session)
+{
+	const size_t limit = session->full ? WISP_CLOSES_MAX / 2 : WISP_CLOSES_MAX - 1;
+
+	return session->client || session->close_count <= limit;
+}
+
 bool
 wisp_session_feed(struct wisp_session *session, uint8_t *p, size_t n)
 {
 	struct wisp_frame_piece piece;
 
-	while (session->error == NULL) {
+	session->untaken = n;
+	session->full = !wisp_session_takes(session);
+	while (session->error == NULL && !session->full) {
 		const size_t taken = wisp_frame_decode(&session->frames, p, n, &piece);
 
 		receive_piece(session, &piece);
 		p += taken;
 		n -= taken;
+		session->untaken = n;
+		session->full = !wisp_session_takes(session);
 		if (piece.kind == WISP_FRAME_NONE)
 			break;
 	}

@@ -79,6 +79,9 @@ struct wisp_session {
 
 	struct stream_tree streams;
 	size_t stream_count;
+	size_t close_count; /* of these, whose CLOSE has yet to be pulled */
+	bool full;          /* server: so many that nothing more is taken */
+	size_t untaken;     /* of the last feed */
 	/* To refuse a stream with when there is no memory. Its `session` is NULL while it is free. */
 	struct wisp_stream spare;
 	uint32_t next_id;

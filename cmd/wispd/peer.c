@@ -32,6 +32,8 @@
 /* The same when so much waits for the targets of all peers. */
 #define BACKLOGS_MAX ((size_t)256 << 20)
 #define BACKLOG_SHARE ((size_t)256 << 10)
+/* What may have been read of a peer before it was paused. */
+#define UNTAKEN_MAX ((size_t)2 * WIRE_BUFFER_SIZE)
 /* The same for datagrams: beyond it, the oldest are dropped. */
 #define DATAGRAMS_MAX (1 << 20)
 
@@ -88,6 +90,7 @@ peer_free(struct peer *peer)
 	count_backlog(peer);
 	request_clear(&peer->request, &peer->server->request_bytes);
 	server_forget(peer->server, peer);
+	free(peer->untaken);
 	free(peer);
 }
 
@@ -157,6 +160,46 @@ refuse(struct peer *peer)
 	begin_closing(peer);
 }
 
+/* libwebsockets, too, must not read when it looks at all of its sockets. */
+static void
+update_paused(struct peer *peer)
+{
+	const bool paused = peer->over_budget || peer->untaken != NULL;
+
+	if (paused == peer->paused)
+		return;
+	peer->paused = paused;
+	if (peer->wsi != NULL)
+		lws_rx_flow_control(peer->wsi, !paused);
+	if (paused)
+		return;
+	peer->unanswered_pings = 0;
+	event_active(&peer->run_event, EV_TIMEOUT, 0);
+}
+
+/*
+ * Keep what the session does not take, because too many CLOSEs wait for the client to read. As long as there is some,
+ * the client is not read.
+ */
+static void
+keep_untaken(struct peer *peer, const uint8_t *p, size_t n)
+{
+	uint8_t *kept = NULL;
+
+	if (n <= UNTAKEN_MAX - peer->untaken_size)
+		kept = realloc(peer->untaken, peer->untaken_size + n);
+	if (kept == NULL) {
+		log_info("%s: it takes no answers, and there is no room for what it sends", peer->name);
+		begin_closing(peer);
+		return;
+	}
+	memcpy(kept + peer->untaken_size, p, n);
+	peer->untaken = kept;
+	peer->untaken_size += n;
+	log_debug("%s: not read: it does not take what it is told of its streams", peer->name);
+	update_paused(peer);
+}
+
 static void
 feed(struct peer *peer, uint8_t *p, size_t n)
 {
@@ -164,15 +207,37 @@ feed(struct peer *peer, uint8_t *p, size_t n)
 
 	if (peer->state != PEER_OPEN || n == 0)
 		return;
+	if (peer->untaken != NULL) {
+		keep_untaken(peer, p, n); /* it had been read before the client was paused */
+		return;
+	}
 	introduced = is_introduced(peer);
 	peer->unanswered_pings = 0;
 	good = wisp_session_feed(peer->session, p, n);
+	if (good && wisp_session_untaken(peer->session) > 0)
+		keep_untaken(peer, p + n - wisp_session_untaken(peer->session), wisp_session_untaken(peer->session));
 	if (!introduced)
 		OPENSSL_cleanse(p, n); /* there may be a password in it */
 	if (!introduced && is_introduced(peer) && peer->state == PEER_OPEN)
 		set_open_timer(peer);
 	if (!good)
 		refuse(peer);
+}
+
+/* The session may take more than it did. */
+static void
+feed_untaken(struct peer *peer)
+{
+	uint8_t *const p = peer->untaken;
+	const size_t n = peer->untaken_size;
+
+	if (p == NULL || !wisp_session_takes(peer->session))
+		return;
+	peer->untaken = NULL;
+	peer->untaken_size = 0;
+	feed(peer, p, n);
+	free(p);
+	update_paused(peer);
 }
 
 /*
@@ -410,6 +475,8 @@ run(struct peer *peer)
 	service(peer);
 	if (peer->state != PEER_GONE && peer->session != NULL)
 		send_pending(peer);
+	if (peer->state != PEER_GONE && peer->session != NULL)
+		feed_untaken(peer);
 	if (peer->state == PEER_CLOSING && !lws_partial_buffered(peer->wsi) && wire_flush(&peer->wire)) {
 		if (peer->session == NULL)
 			begin_leaving(peer);
@@ -425,15 +492,6 @@ run(struct peer *peer)
 	}
 }
 
-/* libwebsockets, too, must not read when it looks at all of its sockets. */
-static void
-set_paused(struct peer *peer, bool paused)
-{
-	peer->paused = paused;
-	if (peer->wsi != NULL)
-		lws_rx_flow_control(peer->wsi, !paused);
-}
-
 void
 peer_check_budget(struct peer *peer)
 {
@@ -443,14 +501,13 @@ peer_check_budget(struct peer *peer)
 		return; /* it is on its way out, with its targets: nothing may happen to it later */
 	count_backlog(peer);
 	limit = peer->server->backlog_bytes < BACKLOGS_MAX ? BACKLOG_MAX : BACKLOG_SHARE;
-	if (!peer->paused && peer->backlog_bytes >= limit) {
-		set_paused(peer, true);
+	if (!peer->over_budget && peer->backlog_bytes >= limit) {
+		peer->over_budget = true;
 		log_debug("%s: not read: %zu bytes wait for its destinations", peer->name, peer->backlog_bytes);
-	} else if (peer->paused && peer->backlog_bytes < limit / 4 * 3) {
-		set_paused(peer, false);
-		peer->unanswered_pings = 0;
-		event_active(&peer->run_event, EV_TIMEOUT, 0);
+	} else if (peer->over_budget && peer->backlog_bytes < limit / 4 * 3) {
+		peer->over_budget = false;
 	}
+	update_paused(peer);
 }
 
 /* ---- the first bytes ---- */
@@ -578,6 +635,15 @@ on_socket(evutil_socket_t fd, short what, void *arg)
 	run(peer);
 }
 
+/* Why a peer whose time is up has not been heard. */
+static const char *
+why_silent(const struct peer *peer)
+{
+	if (peer->session == NULL || !is_introduced(peer))
+		return "too slow to introduce itself";
+	return peer->untaken != NULL ? "takes nothing of what it is told" : "gone without a word";
+}
+
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
@@ -587,14 +653,15 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	/* Silence alone says nothing: this process may have been stopped meanwhile. */
-	if (peer->state == PEER_OPEN && introduced && (peer->paused || peer->unanswered_pings < UNANSWERED_PINGS)) {
+	if (peer->state == PEER_OPEN && introduced &&
+		(peer->over_budget || peer->unanswered_pings < UNANSWERED_PINGS)) {
 		wisp_session_ping(peer->session);
 		peer->unanswered_pings++;
 		set_open_timer(peer);
 		return;
 	}
 	if (peer->state == PEER_OPEN)
-		log_info("%s: %s", peer->name, introduced ? "gone without a word" : "too slow to introduce itself");
+		log_info("%s: %s", peer->name, why_silent(peer));
 	else
 		log_debug("%s: too slow to %s", peer->name,
 			peer->state == PEER_ARRIVING || peer->state == PEER_UPGRADING ? "ask for the upgrade"

@@ -46,7 +46,8 @@ struct peer {
 	struct event timer; /* OPEN: ping; else the time for what is to happen */
 	struct wire wire;
 	enum peer_state state;
-	bool paused;          /* over its budget: not read */
+	bool over_budget;     /* too much waits for its targets */
+	bool paused;          /* over its budget, or it has `untaken`: not read */
 	bool in_turn;         /* it is read by us, not by libwebsockets as it looks at all sockets */
 	size_t gathered_size; /* bytes that were read in this turn and are not the session's yet */
 	bool readable;        /* there may be something to read */
@@ -58,7 +59,9 @@ struct peer {
 	size_t counted_bytes;           /* of these, in the server's sum */
 	struct resolver_share names;    /* the look-ups of its streams' names */
 	struct datagram_pool datagrams; /* for destinations whose names are being looked up */
-	struct request request;         /* UPGRADING: so far */
+	uint8_t *untaken;               /* read, but not taken by the session, as of one that takes no answers */
+	size_t untaken_size;
+	struct request request; /* UPGRADING: so far */
 	char name[64];
 };
 

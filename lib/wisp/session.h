@@ -107,6 +107,21 @@ WISP_API void wisp_session_free(struct wisp_session *session);
  */
 WISP_API bool wisp_session_feed(struct wisp_session *session, uint8_t *p, size_t n);
 
+/*
+ * Server: how many CLOSE packets may wait to be pulled before nothing more is taken from the client, who causes them
+ * and does not take them. Otherwise it could have any number of streams refused, and each would need memory.
+ */
+#define WISP_CLOSES_MAX 512
+
+/*
+ * Server: how many of the bytes of the last wisp_session_feed(), at their end, have not been taken, because
+ * WISP_CLOSES_MAX packets wait. Keep them, and feed them again when wisp_session_takes().
+ */
+WISP_API size_t wisp_session_untaken(const struct wisp_session *session);
+
+/* Whether a feed would be taken: of so many packets, half have been pulled again. Always true for a client. */
+WISP_API bool wisp_session_takes(const struct wisp_session *session);
+
 /* Why the connection is over: a text without a final full stop. NULL as long as it is not. */
 WISP_API const char *wisp_session_error(const struct wisp_session *session);
 

@@ -40,6 +40,7 @@ feed_session(void *arg, uint8_t *p, size_t n, bool last)
 		must(good == (wisp_session_error(hostile->session) == NULL));
 		if (found && good)
 			ledger_hear(&hostile->ledger, &hostile->heard);
+		must(!good || wisp_session_untaken(hostile->session) == 0); /* of so few, none is too much */
 		must(size > 0 || !good);
 		p += size;
 		n -= size;

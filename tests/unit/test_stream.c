@@ -10,9 +10,6 @@
 /* The splits of what sessions say to one another: fewer than for decoders, as each goes through whole sessions. */
 #define SESSION_SPLITS 24
 
-/* Of the session's. */
-#define REFUSALS_MIN 64
-
 static const size_t pull_sizes[] = {WISP_PULL_MIN, 5000, 70000, 1 << 20};
 
 /* ---- streams: data ---- */
@@ -245,12 +242,82 @@ streams_have_a_limit(void **state)
 	assert_true(peer_hear_close(server, 1, WISP_REASON_VOLUNTARY));
 	assert_true(peer_hear_connect(server, 100, "h"));
 	assert_string_equal(peer_events(server), "closed 1 0x02\nopen 100 tcp h 80\n");
-	/* Without a pull they add up: so many are refused, the next is too much. */
-	for (uint32_t id = 101; id < 101 + REFUSALS_MIN; id++)
-		assert_true(peer_hear_connect(server, id, id % 2 == 0 ? "" : "h"));
-	assert_false(peer_hear_connect(server, 101 + REFUSALS_MIN, "h"));
-	assert_string_equal(wisp_session_error(server->session), "too many streams");
-	peer_expect_end(server, "END 1009\n");
+	peer_free(server);
+}
+
+/* Write the frames of CONNECTs with the ids from first on, `count` of them, each of CONNECT_FRAME_SIZE bytes. */
+#define CONNECT_FRAME_SIZE (2 + WISP_MASK_SIZE + WISP_PACKET_HEADER_SIZE + WISP_CONNECT_HEADER_SIZE + 1)
+
+static void
+write_connects(uint8_t *p, uint32_t first, size_t count)
+{
+	static const uint8_t key[WISP_MASK_SIZE] = {1, 2, 3, 4};
+	static const struct wisp_destination destination = {WISP_TCP, 80, "h", 1};
+
+	for (uint32_t id = first; id < first + count; id++, p += CONNECT_FRAME_SIZE) {
+		const size_t n = wisp_packet_connect(p + 2 + WISP_MASK_SIZE, id, &destination);
+
+		assert_ptr_equal(wisp_frame_encode(p + 2 + WISP_MASK_SIZE, n, WISP_OPCODE_BINARY, key), p);
+	}
+}
+
+/* A client that does not take its refusals is not listened to, and loses nothing by it. */
+static void
+refusals_may_wait_in_limited_number(void **state)
+{
+	enum {
+		CONNECTS = 2000,
+		STREAMS = 2
+	};
+	struct peer *const server = peer_new_ready_server(PEER_CREDIT, STREAMS);
+	uint8_t *const p = must_alloc((size_t)CONNECTS * CONNECT_FRAME_SIZE);
+	size_t n = (size_t)CONNECTS * CONNECT_FRAME_SIZE, left, refused = 0;
+
+	(void)state;
+	write_connects(p, 1, CONNECTS);
+	assert_true(wisp_session_takes(server->session));
+	assert_true(wisp_session_feed(server->session, p, n));
+	left = wisp_session_untaken(server->session);
+	assert_int_equal(left, n - (STREAMS + WISP_CLOSES_MAX) * (size_t)CONNECT_FRAME_SIZE);
+	assert_int_equal(wisp_session_stream_count(server->session), STREAMS + WISP_CLOSES_MAX);
+	while (left > 0) {
+		assert_false(wisp_session_takes(server->session));
+		assert_true(wisp_session_feed(server->session, p + n - left, left));
+		assert_int_equal(wisp_session_untaken(server->session), left);
+		while (!wisp_session_takes(server->session))
+			assert_string_not_equal(peer_pull(server, WISP_PULL_MIN), "");
+		assert_true(wisp_session_feed(server->session, p + n - left, left));
+		assert_true(wisp_session_untaken(server->session) < left);
+		left = wisp_session_untaken(server->session);
+	}
+	peer_pull_all(server);
+	for (const char *at = peer_log(server); (at = strstr(at, "0x49\n")) != NULL; at++)
+		refused++;
+	assert_int_equal(refused, CONNECTS - STREAMS);
+	assert_int_equal(wisp_session_stream_count(server->session), STREAMS);
+	free(p);
+	peer_free(server);
+}
+
+/* So are those of streams that were taken first, as of destinations that cannot be reached. */
+static void
+closes_of_any_kind_may_wait_in_limited_number(void **state)
+{
+	struct peer *const server = peer_new_ready_server(PEER_CREDIT, 2 * WISP_CLOSES_MAX);
+	uint8_t ping[] = {0x89, 0x80, 0, 0, 0, 0};
+
+	(void)state;
+	for (uint32_t id = 1; id <= WISP_CLOSES_MAX; id++)
+		assert_true(peer_hear_connect(server, id, "h"));
+	for (uint32_t id = 1; id <= WISP_CLOSES_MAX; id++)
+		peer_close(peer_stream(server, id), WISP_REASON_UNREACHABLE);
+	assert_false(wisp_session_takes(server->session));
+	assert_true(wisp_session_feed(server->session, ping, sizeof ping));
+	assert_int_equal(wisp_session_untaken(server->session), sizeof ping);
+	peer_pull_all(server);
+	assert_true(wisp_session_takes(server->session));
+	assert_true(wisp_session_feed(server->session, ping, sizeof ping));
+	assert_string_equal(peer_pull_all(server), "PONG ()\n");
 	peer_free(server);
 }
 
@@ -666,6 +733,8 @@ main(void)
 		cmocka_unit_test(invalid_destinations_are_refused),
 		cmocka_unit_test(valid_destinations_are_opened),
 		cmocka_unit_test(streams_have_a_limit),
+		cmocka_unit_test(refusals_may_wait_in_limited_number),
+		cmocka_unit_test(closes_of_any_kind_may_wait_in_limited_number),
 		cmocka_unit_test(close_is_told_to_the_other_side),
 		cmocka_unit_test(close_from_the_other_side_is_told_once),
 		cmocka_unit_test(closes_may_cross),
