@@ -19,8 +19,8 @@ backoff_begin(struct backoff *backoff, uint64_t now_ms)
 	if (backoff->whole)
 		backoff->pause_ms = backoff->pause_ms * 2 < BACKOFF_MAX_MS ? backoff->pause_ms * 2 : BACKOFF_MAX_MS;
 	backoff->whole = false;
-	backoff->refused = false;
-	backoff->begun_ms = now_ms;
+	backoff->refused = backoff->changed = false;
+	backoff->begun_ms = backoff->due_ms = now_ms;
 }
 
 void
@@ -33,6 +33,7 @@ backoff_refuse(struct backoff *backoff)
 void
 backoff_stood(struct backoff *backoff, uint64_t stood_ms)
 {
+	backoff->changed = false; /* that was before */
 	if (!backoff->refused && stood_ms >= BACKOFF_STOOD_MS)
 		backoff_reset(backoff);
 }
@@ -47,6 +48,21 @@ with_jitter(uint64_t pause_ms)
 	return pause_ms - pause_ms / 4 * random / UINT16_MAX;
 }
 
+/* Have the attempt that is waited for come as soon as may be. Returns whether it comes sooner by that. */
+static bool
+bring_forward(struct backoff *backoff, uint64_t now_ms, uint64_t *delay_ms)
+{
+	const uint64_t earliest_ms = backoff->begun_ms + BACKOFF_HURRY_MS;
+	const uint64_t due_ms = earliest_ms > now_ms ? earliest_ms : now_ms;
+
+	if (due_ms >= backoff->due_ms)
+		return false;
+	backoff->due_ms = due_ms;
+	backoff->whole = false;
+	*delay_ms = due_ms - now_ms;
+	return true;
+}
+
 uint64_t
 backoff_next_ms(struct backoff *backoff, uint64_t now_ms)
 {
@@ -57,20 +73,27 @@ backoff_next_ms(struct backoff *backoff, uint64_t now_ms)
 	if (!backoff->whole)
 		pause_ms = BACKOFF_HURRY_MS;
 	backoff->due_ms = now_ms + pause_ms;
+	if (backoff->changed && !backoff->refused)
+		bring_forward(backoff, now_ms, &pause_ms);
 	return pause_ms;
 }
 
 bool
 backoff_hurry(struct backoff *backoff, uint64_t now_ms, uint64_t patience_ms, uint64_t *delay_ms)
 {
-	const uint64_t earliest_ms = backoff->begun_ms + BACKOFF_HURRY_MS;
-	const uint64_t due_ms = earliest_ms > now_ms ? earliest_ms : now_ms;
-
 	backoff->hurry_until_ms = now_ms + patience_ms;
-	if (backoff->refused || due_ms >= backoff->due_ms)
+	return !backoff->refused && bring_forward(backoff, now_ms, delay_ms);
+}
+
+bool
+backoff_renew(struct backoff *backoff, uint64_t now_ms, uint64_t *delay_ms)
+{
+	backoff->changed = true;
+	if (backoff->refused)
 		return false;
-	backoff->due_ms = due_ms;
-	backoff->whole = false;
-	*delay_ms = due_ms - now_ms;
-	return true;
+	if (backoff->renewed_ms == 0 || now_ms - backoff->renewed_ms >= BACKOFF_MAX_MS) {
+		backoff->renewed_ms = now_ms;
+		backoff_reset(backoff);
+	}
+	return bring_forward(backoff, now_ms, delay_ms);
 }

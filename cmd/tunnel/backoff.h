@@ -22,6 +22,8 @@ struct backoff {
 	uint64_t hurry_until_ms; /* somebody may be waiting up to then */
 	bool whole;              /* the pause is waited out, so far */
 	bool refused;            /* hurrying does not help */
+	bool changed;            /* the network has, while an attempt was under way */
+	uint64_t renewed_ms;     /* when a change of the network last made the pauses short again; 0 for never */
 };
 
 /* Begin with the shortest pause again. */
@@ -44,5 +46,12 @@ uint64_t backoff_next_ms(struct backoff *backoff, uint64_t now_ms);
  * *delay_ms to when it is then.
  */
 bool backoff_hurry(struct backoff *backoff, uint64_t now_ms, uint64_t patience_ms, uint64_t *delay_ms);
+
+/*
+ * The network has changed: try again at once, but not within BACKOFF_HURRY_MS of the last attempt, and with short
+ * pauses from then on. A network may change without end: pauses become short only once in BACKOFF_MAX_MS, so that there
+ * are no more than 17 attempts in that time. Returns as backoff_hurry() does.
+ */
+bool backoff_renew(struct backoff *backoff, uint64_t now_ms, uint64_t *delay_ms);
 
 #endif

@@ -214,9 +214,12 @@ set_held_timer(struct tunnel *tunnel)
 static void
 send_pending(struct tunnel *tunnel)
 {
+	const uint64_t before_bytes = tunnel->sent_bytes;
 	const enum wire_result result = wire_send(&tunnel->wire, tunnel->session, &tunnel->sent_bytes);
 
 	tunnel->blocked = result == WIRE_BLOCKED;
+	if (tunnel->sent_bytes > before_bytes)
+		liveness_sent(&tunnel->liveness);
 	if (result == WIRE_MORE)
 		turn_again(&tunnel->run_event);
 	else if (result == WIRE_BROKEN)
@@ -391,7 +394,7 @@ on_ready(void *arg)
 	tunnel->up_ms = clock_now_ms();
 	evtimer_del(&tunnel->attempt_timer);
 	evtimer_del(&tunnel->tick_timer);
-	liveness_begin(&tunnel->liveness);
+	liveness_begin(&tunnel->liveness, tunnel->connection.fd);
 	outage_end(&tunnel->outage);
 	log_info("connected to %s (wisp v%u, %s%s%s%s%s)", tunnel->route.server->text,
 		wisp_session_version(tunnel->session), connection_tls_version(&tunnel->connection),
@@ -447,12 +450,11 @@ is_listening(void *arg)
 }
 
 static void
-on_server_gone(void *arg, uint64_t silent_ms)
+on_server_gone(void *arg, const char *reason)
 {
 	struct tunnel *tunnel = arg;
 
-	failure_set(&tunnel->failure, FAILURE_PASSING, "nothing was heard from the server for %.3g s",
-		(double)silent_ms / 1000);
+	failure_set(&tunnel->failure, FAILURE_PASSING, "%s", reason);
 	on_failure(tunnel);
 }
 
@@ -550,7 +552,7 @@ tunnel_hurry(struct tunnel *tunnel, uint64_t patience_ms)
 {
 	uint64_t delay_ms;
 
-	if (backoff_hurry(&tunnel->backoff, clock_now_ms(), patience_ms, &delay_ms) && tunnel->state == TUNNEL_WAITING)
+	if (backoff_hurry(&tunnel->backoff, clock_now_ms(), patience_ms, &delay_ms))
 		set_limit(tunnel, delay_ms);
 }
 

@@ -137,6 +137,88 @@ nobody_hurries_a_server_that_refuses_us(void **state)
 	assert_int_equal(backoff_next_ms(&backoff, now_ms), BACKOFF_HURRY_MS);
 }
 
+/* A change of the network begins anew at once: a name server may not be known before the second attempt. */
+static void
+change_of_the_network_brings_an_attempt_forward(void **state)
+{
+	struct backoff backoff = {0};
+	uint64_t now_ms = 1, delay_ms = 1;
+
+	(void)state;
+	backoff_reset(&backoff);
+	for (int i = 0; i < 9; i++)
+		fail_once(&backoff, &now_ms);
+	backoff_begin(&backoff, now_ms);
+	assert_pause(backoff_next_ms(&backoff, now_ms), BACKOFF_MAX_MS);
+	now_ms += BACKOFF_HURRY_MS;
+	assert_true(backoff_renew(&backoff, now_ms, &delay_ms));
+	assert_int_equal(delay_ms, 0);
+	assert_pause(fail_once(&backoff, &now_ms), 500);
+	assert_pause(fail_once(&backoff, &now_ms), 1000);
+}
+
+/* While an attempt is under way, which may fail for what was before, it is the next one's turn. */
+static void
+change_of_the_network_during_an_attempt(void **state)
+{
+	struct backoff backoff = {0};
+	uint64_t now_ms = 1, delay_ms;
+
+	(void)state;
+	backoff_reset(&backoff);
+	for (int i = 0; i < 9; i++)
+		fail_once(&backoff, &now_ms);
+	backoff_begin(&backoff, now_ms);
+	backoff.renewed_ms = now_ms;
+	assert_false(backoff_renew(&backoff, now_ms, &delay_ms));
+	assert_int_equal(backoff_next_ms(&backoff, now_ms + 500), BACKOFF_HURRY_MS - 500);
+	backoff_begin(&backoff, now_ms);
+	assert_pause(backoff_next_ms(&backoff, now_ms), BACKOFF_MAX_MS);
+	backoff_begin(&backoff, now_ms);
+	assert_false(backoff_renew(&backoff, now_ms, &delay_ms));
+	backoff_stood(&backoff, 1);
+	assert_pause(backoff_next_ms(&backoff, now_ms + 60000), BACKOFF_MAX_MS);
+}
+
+/* An interface that goes up and down all the time. */
+static void
+network_that_flaps_makes_no_storm(void **state)
+{
+	struct backoff backoff = {0};
+	uint64_t now_ms = 1, due_ms, delay_ms;
+	unsigned attempts = 0;
+
+	(void)state;
+	backoff_reset(&backoff);
+	backoff_begin(&backoff, now_ms);
+	due_ms = now_ms + backoff_next_ms(&backoff, now_ms);
+	for (; now_ms < (uint64_t)100 * BACKOFF_MAX_MS; now_ms += 10) {
+		if (backoff_renew(&backoff, now_ms, &delay_ms))
+			due_ms = now_ms + delay_ms;
+		if (now_ms < due_ms)
+			continue;
+		attempts++;
+		backoff_begin(&backoff, now_ms);
+		due_ms = now_ms + backoff_next_ms(&backoff, now_ms);
+	}
+	assert_in_range(attempts, 100 * 14, 100 * 17);
+}
+
+static void
+no_network_makes_a_server_take_us(void **state)
+{
+	struct backoff backoff = {0};
+	uint64_t delay_ms;
+
+	(void)state;
+	backoff_reset(&backoff);
+	backoff_begin(&backoff, 1);
+	backoff_refuse(&backoff);
+	assert_pause(backoff_next_ms(&backoff, 1), BACKOFF_MAX_MS);
+	assert_false(backoff_renew(&backoff, 5000, &delay_ms));
+	assert_int_equal(backoff.pause_ms, BACKOFF_MAX_MS);
+}
+
 int
 main(void)
 {
@@ -147,6 +229,10 @@ main(void)
 		cmocka_unit_test(hurry_leaves_the_pauses_as_they_were),
 		cmocka_unit_test(hurry_brings_an_attempt_forward),
 		cmocka_unit_test(nobody_hurries_a_server_that_refuses_us),
+		cmocka_unit_test(change_of_the_network_brings_an_attempt_forward),
+		cmocka_unit_test(change_of_the_network_during_an_attempt),
+		cmocka_unit_test(network_that_flaps_makes_no_storm),
+		cmocka_unit_test(no_network_makes_a_server_take_us),
 	};
 
 	return cmocka_run_group_tests_name("backoff", tests, NULL, NULL);
