@@ -26,6 +26,18 @@ clock_now_us(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
+/* Milliseconds that the machine has been suspended since it started: the time above stands still meanwhile. */
+static inline uint64_t
+clock_suspended_ms(void)
+{
+	struct timespec all, awake;
+
+	clock_gettime(CLOCK_BOOTTIME, &all);
+	clock_gettime(CLOCK_MONOTONIC, &awake);
+	return ((uint64_t)all.tv_sec - (uint64_t)awake.tv_sec) * 1000 + (uint64_t)(all.tv_nsec / 1000000) -
+	       (uint64_t)(awake.tv_nsec / 1000000);
+}
+
 static inline struct timeval
 clock_timeval(uint64_t ms)
 {

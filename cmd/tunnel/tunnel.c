@@ -14,10 +14,12 @@
 #include "introduction.h"
 #include "liveness.h"
 #include "log.h"
+#include "netwatch.h"
 #include "notify.h"
 #include "outage.h"
 #include "resolver.h"
 #include "route.h"
+#include "suspend.h"
 #include "turn.h"
 #include "wire.h"
 
@@ -66,7 +68,9 @@ struct tunnel {
 	struct event return_timer; /* to the first server */
 	struct backoff backoff;
 	struct outage outage;
-	struct liveness liveness; /* UP */
+	struct liveness liveness;  /* UP */
+	struct netwatch *netwatch; /* NULL where the system has no such thing */
+	struct suspend *suspend;   /* the same */
 	uint64_t up_ms;
 	uint64_t sent_bytes;
 
@@ -547,6 +551,31 @@ follow_redirect(struct tunnel *tunnel)
 		go(tunnel);
 }
 
+/* What there was may be out of reach now, and what was not may be within. */
+static void
+look_around(struct tunnel *tunnel, const char *event)
+{
+	uint64_t delay_ms;
+
+	log_debug("%s", event);
+	if (tunnel->state == TUNNEL_UP)
+		liveness_doubt(&tunnel->liveness, event);
+	else if (backoff_renew(&tunnel->backoff, clock_now_ms(), &delay_ms))
+		set_limit(tunnel, delay_ms);
+}
+
+static void
+on_network_changed(void *arg)
+{
+	look_around(arg, "the network changed");
+}
+
+static void
+on_woken(void *arg)
+{
+	look_around(arg, "this machine woke up");
+}
+
 void
 tunnel_hurry(struct tunnel *tunnel, uint64_t patience_ms)
 {
@@ -682,6 +711,8 @@ tunnel_new(struct event_base *base, const struct tunnel_options *options, const 
 	route_init(&tunnel->route, options->servers, options->server_count, options->return_ms, &options->proxies);
 	headers_host(&options->headers, tunnel->host_header);
 	tunnel->resolver = resolver_new(base);
+	tunnel->netwatch = netwatch_new(base, on_network_changed, tunnel);
+	tunnel->suspend = suspend_new(base, on_woken, tunnel);
 	memory = tunnel->resolver != NULL && digest_files(tunnel, tunnel->files);
 	good = connection_init(
 		&tunnel->connection, base, &options->tls, &connection_callbacks, tunnel, &tunnel->failure);
@@ -708,6 +739,8 @@ tunnel_free(struct tunnel *tunnel)
 	outage_end(&tunnel->outage);
 	connection_free(&tunnel->connection);
 	credentials_free(&tunnel->credentials);
+	netwatch_free(tunnel->netwatch);
+	suspend_free(tunnel->suspend);
 	resolver_free(tunnel->resolver);
 	free(tunnel);
 }

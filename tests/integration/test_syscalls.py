@@ -18,6 +18,8 @@ from bridge import Bridge
 from certs import Authority, Certificate
 from conftest import Start
 from credentials import write_secret
+from fakeserver import FakeServer
+from machines import FAR, Cable, NearBridge
 from origin import Origin
 from procs import BUILD, GUARD, REPOSITORY
 from wispclient import open_client
@@ -112,6 +114,23 @@ def test_wispsocks(start: Start, origin: Origin, tmp_path: Path, authority: Auth
     bridge.signal(signal.SIGUSR1)
     bridge.wait_log("streams", since)
     assert bridge.terminate() == 0
+
+
+@pytest.mark.parametrize("unit", ["system/wispsocks.service.in", "user/wispsocks.service.in"])
+def test_network_that_changes(start: Start, tmp_path: Path, unit: str) -> None:
+    """It is seen, and what became of the connection, within what the units allow."""
+    families, = re.findall("^RestrictAddressFamilies=(.*)",
+                           (REPOSITORY / "systemd" / unit).read_text(), re.MULTILINE)
+    assert "AF_NETLINK" in families.split()
+    cable = start(Cable())
+    server = start(FakeServer(listener=cable.far.bind(FAR)))
+    bridge = start(NearBridge(cable, server.url_at(FAR), tmp_path, prefix=filtered(unit),
+                              env=NO_LEAKS))
+    server.accept_open()
+    bridge.wait_connected()
+    cable.lose()
+    cable.near.ip("address add 10.78.0.1/24 dev near0")
+    bridge.wait_log("^disconnected from .* after the network changed")
 
 
 def test_wispd(start: Start, origin: Origin, tmp_path: Path, certificate: Certificate) -> None:

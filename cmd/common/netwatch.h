@@ -1,0 +1,18 @@
+/*
+ * Tells when the machine's network changes: an address that other machines can reach comes or goes, or a default route
+ * does (rtnetlink(7)). It takes no privileges, and no time while nothing changes.
+ */
+#ifndef NETWATCH_H
+#define NETWATCH_H
+
+#include <event2/event.h>
+
+struct netwatch;
+
+/* Begin to watch. NULL, with the reason logged for debugging, when that cannot be: then changes go unnoticed. */
+struct netwatch *netwatch_new(struct event_base *base, void (*changed)(void *arg), void *arg);
+
+/* NULL is allowed. */
+void netwatch_free(struct netwatch *netwatch);
+
+#endif
