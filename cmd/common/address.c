@@ -166,6 +166,19 @@ address_join(const char *host, uint16_t port, char text[ADDRESS_JOINED_SIZE])
 	return text;
 }
 
+const char *
+address_without_brackets(const char *host, char copy[ADDRESS_V6_SIZE])
+{
+	const size_t size = strlen(host);
+	struct in6_addr address;
+
+	if (size < 2 || size - 2 >= ADDRESS_V6_SIZE || host[0] != '[' || host[size - 1] != ']')
+		return host;
+	memcpy(copy, host + 1, size - 2);
+	copy[size - 2] = '\0';
+	return inet_pton(AF_INET6, copy, &address) == 1 ? copy : host;
+}
+
 void
 address_format(const struct sockaddr *sa, char text[ADDRESS_TEXT_SIZE])
 {

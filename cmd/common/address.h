@@ -38,6 +38,15 @@ bool address_is_local(const struct sockaddr *sa);
 /* Write HOST:PORT, or [HOST]:PORT for an IPv6 address. Returns `text`. */
 const char *address_join(const char *host, uint16_t port, char text[ADDRESS_JOINED_SIZE]);
 
+/* The longest text of an IPv6 address, with the final NUL. */
+#define ADDRESS_V6_SIZE 46
+
+/*
+ * The address in "[ADDRESS]", which some send as a host, written to `copy`; and `host` itself when it is nothing of the
+ * kind: only IPv6 addresses stand in brackets.
+ */
+const char *address_without_brackets(const char *host, char copy[ADDRESS_V6_SIZE]);
+
 /*
  * Split "HOST", "HOST:PORT", "[V6]" or "[V6]:PORT" of n characters. The host is copied without brackets; *port keeps
  * its value where there is none. Returns false when it is none of these, or the port not from 0 to 65535.

@@ -1,6 +1,6 @@
 /*
- * Names to addresses, without blocking, by libevent's evdns. The system's DNS settings are read again when they change,
- * as they do on a laptop.
+ * Names to addresses, without blocking: from /etc/hosts and name servers, as the system's settings say, which are read
+ * again when they change. Names wait in a queue for each of those who ask, so that one does not keep others waiting.
  */
 #ifndef RESOLVER_H
 #define RESOLVER_H
@@ -13,15 +13,16 @@
 
 #include "addresses.h"
 
-/* So many names at once are looked up for one share; lookups of addresses do not count. */
+/* So many names at once may wait for an answer for one share. Addresses do not count. */
 #define RESOLVER_SHARE_MAX 4096
 
 struct resolver;
 struct resolver_query;
+struct resolver_queue;
 
 /* Who look-ups are charged to: a member of its owner, which is zero to begin with. */
 struct resolver_share {
-	size_t count; /* of look-ups under way */
+	struct resolver_queue *queue; /* the resolver's */
 };
 
 enum resolver_result {
@@ -40,7 +41,7 @@ typedef void resolver_callback(enum resolver_result result, const struct address
 /* NULL without memory. */
 struct resolver *resolver_new(struct event_base *base);
 
-/* All queries must have ended. NULL is allowed. */
+/* All queries must have ended, and all shares have left. NULL is allowed. */
 void resolver_free(struct resolver *resolver);
 
 /* Whether it is an address: nobody is asked, and no file has a say in what it means. */
@@ -54,8 +55,14 @@ bool resolver_is_numeric(const char *host);
 struct resolver_query *resolver_lookup(struct resolver *resolver, struct resolver_share *share, const char *host,
 	uint16_t port, resolver_callback *callback, void *arg);
 
+/* Charge a query to another share from now on, which may have one too many by that. NULL is as above. */
+void resolver_charge(struct resolver_query *query, struct resolver_share *share);
+
 /* Forget a query: its callback will not be called. */
 void resolver_cancel(struct resolver_query *query);
+
+/* The owner of a share goes. Its queries must have ended. */
+void resolver_share_leave(struct resolver_share *share);
 
 /* The result in words, for "cannot resolve HOST: ...". */
 const char *resolver_text(enum resolver_result result);

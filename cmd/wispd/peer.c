@@ -91,6 +91,7 @@ peer_free(struct peer *peer)
 	request_clear(&peer->request, &peer->server->request_bytes);
 	server_forget(peer->server, peer);
 	free(peer->untaken);
+	resolver_share_leave(&peer->names);
 	free(peer);
 }
 

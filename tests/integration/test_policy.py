@@ -44,6 +44,12 @@ SPELLINGS = [
 ]
 
 streams = itertools.count(10_000)
+names = itertools.count()
+
+
+def new_name() -> str:
+    """A name that wispd has no answer for yet, and keeps none."""
+    return f"{next(names)}.example.test"
 
 
 class Kind(NamedTuple):
@@ -108,7 +114,7 @@ def reach(island: Island, client: WispClient, kind: Kind, host: str) -> str:
 ])
 def test_refused_address(island: Island, client: WispClient, kind: Kind, address: str,
                          reason: int, how: str) -> None:
-    host = address if how == "written" else f"{address.replace(':', '-')}.test"
+    host = address if how == "written" else new_name()
     island.names.answers[host] = [[address]]
     assert refusal(island, client, kind, host) == reason
 
@@ -117,23 +123,38 @@ def test_refused_address(island: Island, client: WispClient, kind: Kind, address
 def test_public_address(island: Island, client: WispClient, kind: Kind, address: str) -> None:
     """All others lead somewhere here: what is refused above is so by policy."""
     assert reach(island, client, kind, address) == address
-    island.names.answers["public.test"] = [[address]]
-    assert reach(island, client, kind, "public.test") == address
+    host = new_name()
+    island.names.answers[host] = [[address]]
+    assert reach(island, client, kind, host) == address
 
 
-@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
-@pytest.mark.parametrize("host", SPELLINGS)
-def test_spelling(island: Island, client: WispClient, kind: Kind, host: str,
-                  known: bool) -> None:
-    """It is no address, or the right one, whatever a name server knows of it."""
+@pytest.fixture(scope="module", params=[True, False], ids=["known", "unknown"])
+def known(request: pytest.FixtureRequest) -> bool:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def island_of_names(module_start: Start, known: bool,
+                    tmp_path_factory: pytest.TempPathFactory) -> Island:
+    """All names are known there, or none."""
+    island = module_start(Island(tmp_path_factory.mktemp("names"), alone=PRIVATE))
     island.names.others = ["127.0.0.1"] if known else None
-    reason = refusal(island, client, kind, host)
+    return island
+
+
+@pytest.mark.parametrize("host", SPELLINGS)
+def test_spelling(island_of_names: Island, known: bool, kind: Kind, host: str) -> None:
+    """It is no address, or the right one, whatever a name server knows of it."""
+    with open_client(island_of_names.path) as client:
+        reason = refusal(island_of_names, client, kind, host)
     assert reason == packets.BLOCKED or (reason == packets.UNREACHABLE and not known)
 
 
-def test_numbers_are_decimal(island: Island, client: WispClient, kind: Kind) -> None:
-    """What is judged is what is connected to, so other meanings open no way."""
-    assert reach(island, client, kind, "0177.0.0.1") == "177.0.0.1"
+@pytest.mark.parametrize("host, address", [("0261.0.0.1", "177.0.0.1"), ("1.2.772", "1.2.3.4"),
+                                           ("0x01020304", "1.2.3.4")])
+def test_numbers(island: Island, client: WispClient, kind: Kind, host: str, address: str) -> None:
+    """They mean what they mean to the system. What is judged is what is connected to."""
+    assert reach(island, client, kind, host) == address
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST"])
@@ -148,8 +169,9 @@ def test_name_from_a_file(island: Island, client: WispClient, kind: Kind, host: 
 def test_several_addresses(island: Island, client: WispClient, kind: Kind, good: str, bad: str,
                            first: bool) -> None:
     """Only those that may be reached are tried, and the others are no reason to refuse them."""
-    island.names.answers["several.test"] = [[good, bad] if first else [bad, good]]
-    assert reach(island, client, kind, "several.test") == good
+    host = new_name()
+    island.names.answers[host] = [[good, bad] if first else [bad, good]]
+    assert reach(island, client, kind, host) == good
 
 
 def test_good_address_that_refuses(island: Island, client: WispClient) -> None:
@@ -162,7 +184,7 @@ def test_good_address_that_refuses(island: Island, client: WispClient) -> None:
 @pytest.mark.parametrize("bad", ["127.0.0.1", PRIVATE, "::ffff:10.1.2.3"])
 def test_answers_that_change(island: Island, client: WispClient, kind: Kind, bad: str) -> None:
     """What has been checked is what is connected to: no second question is asked for that."""
-    name = f"changing-{kind.socket}-{bad.replace(':', '-')}.test"
+    name = new_name()
     island.names.answers[name] = [[PUBLIC], [bad], [PUBLIC], [bad]]
     for _ in range(2):
         assert reach(island, client, kind, name) == PUBLIC
