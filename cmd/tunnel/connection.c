@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <sys/socket.h>
 
@@ -191,6 +193,20 @@ on_fd(evutil_socket_t fd, short what, void *arg)
 	connection->callbacks->event(connection->arg);
 }
 
+/* Before there is any data: what the system would do counts until then. */
+static void
+set_congestion(struct connection *connection)
+{
+	const char *name = connection->request.congestion;
+
+	if (name == NULL || setsockopt(connection->fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)strlen(name)) == 0)
+		return;
+	if (!connection->congestion_refused)
+		log_warning("--congestion %s: %s; see net.ipv4.tcp_allowed_congestion_control in sysctl", name,
+			errno == ENOENT ? "the kernel does not have it" : strerror(errno));
+	connection->congestion_refused = true;
+}
+
 /* libwebsockets may come with another socket at any time while it connects. */
 static void
 watch(struct connection *connection)
@@ -210,6 +226,7 @@ watch(struct connection *connection)
 	}
 	connection->fd = fd;
 	wire_tune_socket(fd);
+	set_congestion(connection);
 }
 
 /* ---- the steps ---- */
@@ -352,9 +369,11 @@ connection_advance(struct connection *connection)
 	const struct connection_request *request = &connection->request;
 
 	if (connection->state == CONNECTION_TCP && is_established(connection)) {
+		connection->reached = true;
 		connection->state = request->proxy != NULL ? CONNECTION_PROXY : CONNECTION_UPGRADE;
 		if (request->proxy != NULL)
-			proxy_handshake_begin(&connection->proxy_handshake, request->proxy, request->url);
+			proxy_handshake_begin(
+				&connection->proxy_handshake, request->proxy, request->url, request->target);
 	}
 	if (connection->state == CONNECTION_PROXY &&
 		proxy_handshake_advance(&connection->proxy_handshake, connection->fd, connection->failure))
@@ -376,8 +395,8 @@ connection_is_late(struct connection *connection)
 
 	address_format((const struct sockaddr *)&connection->request.address->storage, address);
 	if (connection->state == CONNECTION_PROXY)
-		failure_set(connection->failure, FAILURE_PASSING, "no answer from the proxy %s; check --proxy",
-			connection->request.proxy->name);
+		failure_set(connection->failure, FAILURE_PASSING, "no answer from the proxy %s; check %s",
+			connection->request.proxy->name, connection->request.proxy->origin);
 	else if (connection->state == CONNECTION_TCP)
 		failure_set(connection->failure, FAILURE_PASSING,
 			"no answer from %s: it is down, or a firewall drops us", address);
@@ -466,8 +485,8 @@ connection_start(struct connection *connection, const struct connection_request 
 
 	connection->request = *request;
 	connection->state = CONNECTION_TCP;
-	connection->requested = false;
-	tls_aim(&connection->tls, request->url, request->presents);
+	connection->requested = connection->reached = false;
+	tls_aim(&connection->tls, request->certified, request->presents);
 	if (!wisp_upgrade_key(connection->key)) {
 		failure_set(connection->failure, FAILURE_PASSING, "no randomness for the WebSocket's key");
 		return;

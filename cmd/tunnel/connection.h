@@ -43,6 +43,9 @@ struct connection_request {
 	const struct url *url;
 	const struct proxy *proxy;         /* NULL for none */
 	const struct address *address;     /* one of the proxy's, if there is one, or else of the host's */
+	const struct address *target;      /* one of the host's, for a proxy that wants it; else NULL */
+	const struct url *certified;       /* whose host TLS is told, and the certificate is to be for */
+	const char *congestion;            /* TCP's congestion control; NULL for the system's */
 	const char *host;                  /* as the Host header wants it */
 	const struct option_list *headers; /* more lines for the request; NULL for none */
 	struct cookies *cookies;           /* those for it, and what a redirect adds */
@@ -69,6 +72,7 @@ struct connection {
 
 	struct connection_request request;
 	enum connection_state state;
+	bool reached;    /* TCP stood, to the server or its proxy; also of the one before, until the next one starts */
 	struct lws *wsi; /* NULL when there is none, or no longer */
 	char key[WISP_UPGRADE_KEY_SIZE];
 	struct proxy_handshake proxy_handshake;
@@ -76,6 +80,7 @@ struct connection {
 	unsigned callback_count; /* of libwebsockets, to see whether it still has something to do */
 	bool requested;          /* libwebsockets has been given the headers, and writes the request with them */
 	struct carrier carrier;  /* from ANSWER on */
+	bool congestion_refused; /* and so a warning was given */
 	int fd;                  /* that `fd_event` watches, or -1 */
 	struct event fd_event;
 	bool readable;   /* there may be something to read */

@@ -1,107 +1,104 @@
 #include "proxy_handshake.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <sys/socket.h>
 
-void
-proxy_handshake_begin(struct proxy_handshake *handshake, const struct proxy *proxy, const struct url *url)
-{
-	const bool knows = proxy->credentials[0] != '\0';
-	char target[ADDRESS_JOINED_SIZE];
-	int n;
+#include "proxy_protocol.h"
 
+static const struct proxy_protocol *
+find_protocol(enum proxy_kind kind)
+{
+	switch (kind) {
+	case PROXY_SOCKS4A:
+		return &proxy_socks4a;
+	case PROXY_SOCKS5:
+	case PROXY_SOCKS5H:
+		return &proxy_socks5;
+	case PROXY_HTTP:
+		break;
+	}
+	return &proxy_http;
+}
+
+void
+proxy_handshake_begin(struct proxy_handshake *handshake, const struct proxy *proxy, const struct url *url,
+	const struct address *target)
+{
+	handshake->protocol = find_protocol(proxy->kind);
 	handshake->proxy = proxy;
 	handshake->url = url;
-	handshake->sent_size = handshake->head_size = 0;
-	address_join(url->host, url->port, target);
-	n = snprintf(handshake->request, sizeof handshake->request,
-		"CONNECT %s HTTP/1.1\r\n"
-		"Host: %s\r\n"
-		"%s%s%s"
-		"\r\n",
-		target, target, knows ? "Proxy-Authorization: Basic " : "", proxy->credentials, knows ? "\r\n" : "");
-	handshake->request_size = (size_t)n; /* there is room for the longest of each */
+	handshake->target = target;
+	handshake->step = 0;
+	handshake->sent_size = handshake->answer_size = 0;
+	handshake->protocol->begin(handshake);
 }
 
-unsigned
-proxy_handshake_status(const char *head, size_t n)
-{
-	const char *p = head + strlen("HTTP/1.1 ");
+/* ---- failures ---- */
 
-	if (n < strlen("HTTP/1.1 200\n") || memcmp(head, "HTTP/1.", strlen("HTTP/1.")) != 0 || p[-1] != ' ')
-		return 0;
-	for (int i = 0; i < 3; i++)
-		if (p[i] < '0' || p[i] > '9')
-			return 0;
-	if (p[3] != ' ' && p[3] != '\r' && p[3] != '\n')
-		return 0;
-	return (unsigned)(p[0] - '0') * 100 + (unsigned)(p[1] - '0') * 10 + (unsigned)(p[2] - '0');
+enum proxy_verdict
+proxy_is_none(const struct proxy_handshake *handshake, struct failure *failure)
+{
+	const struct proxy *proxy = handshake->proxy;
+
+	failure_set(failure, FAILURE_ANSWERED, "what answers at %s is no %s proxy; check %s", proxy->name,
+		handshake->protocol->name, proxy->origin);
+	return PROXY_OVER;
 }
 
-/* Judge the answer. Returns whether the way is open. */
-static bool
-judge(const struct proxy_handshake *handshake, struct failure *failure)
+enum proxy_verdict
+proxy_cannot_connect(const struct proxy_handshake *handshake, const char *why, struct failure *failure)
 {
-	const unsigned status = proxy_handshake_status(handshake->head, handshake->head_size);
-	const char *name = handshake->proxy->name;
-	char target[ADDRESS_JOINED_SIZE];
+	failure_set(failure, FAILURE_PASSING, "the proxy %s cannot connect to %s (%s)", handshake->proxy->name,
+		handshake->url->authority, why);
+	return PROXY_OVER;
+}
 
-	if (status >= 200 && status < 300)
-		return true;
-	address_join(handshake->url->host, handshake->url->port, target);
-	if (status == 0)
-		failure_set(failure, FAILURE_ANSWERED, "what answers at %s is no HTTP proxy; check --proxy", name);
-	else if ((status == 407 || status == 401) && handshake->proxy->credentials[0] != '\0')
-		failure_set(failure, FAILURE_ANSWERED,
-			"the proxy %s refuses the credentials (HTTP %u); check them in --proxy, or in the environment",
-			name, status);
-	else if (status == 407 || status == 401)
-		failure_set(failure, FAILURE_ANSWERED,
-			"the proxy %s wants credentials (HTTP %u); give them as http://USER:PASSWORD@%s, in --proxy "
-			"or in the environment",
-			name, status, name);
-	else if (status >= 500 || status == 408 || status == 429)
-		failure_set(
-			failure, FAILURE_PASSING, "the proxy %s cannot connect to %s (HTTP %u)", name, target, status);
+enum proxy_verdict
+proxy_refuses(const struct proxy_handshake *handshake, const char *why, struct failure *failure)
+{
+	failure_set(failure, FAILURE_ANSWERED,
+		"the proxy %s refuses to connect to %s (%s); ask who runs it, or see --proxy", handshake->proxy->name,
+		handshake->url->authority, why);
+	return PROXY_OVER;
+}
+
+enum proxy_verdict
+proxy_wants_credentials(const struct proxy_handshake *handshake, const char *why, struct failure *failure)
+{
+	const struct proxy *proxy = handshake->proxy;
+
+	if (proxy->has_credentials)
+		failure_set(failure, FAILURE_ANSWERED, "the proxy %s refuses the credentials (%s); check them in %s",
+			proxy->name, why, proxy->origin);
 	else
 		failure_set(failure, FAILURE_ANSWERED,
-			"the proxy %s refuses to connect to %s (HTTP %u); ask who runs it, or see --proxy", name,
-			target, status);
-	return false;
+			"the proxy %s wants credentials (%s); give them as %s://USER:PASSWORD@%s in %s", proxy->name,
+			why, proxy->scheme, proxy->name, proxy->origin);
+	return PROXY_OVER;
 }
 
-/* Where the head ends in n bytes: behind an empty line. 0 when it does not yet. */
-static size_t
-head_end(const char *p, size_t n)
-{
-	for (size_t i = 1; i < n; i++) {
-		if (p[i] != '\n')
-			continue;
-		if (p[i - 1] == '\n' || (i >= 2 && p[i - 1] == '\r' && p[i - 2] == '\n'))
-			return i + 1;
-	}
-	return 0;
-}
+/* ---- the socket ---- */
 
 /* Nothing for now, or the end. */
 static void
 check_error(const struct proxy_handshake *handshake, ssize_t n, struct failure *failure)
 {
 	if (n == 0)
-		failure_set(failure, FAILURE_PASSING, "the proxy %s closed the connection", handshake->proxy->name);
+		failure_set(failure, FAILURE_PASSING,
+			"the proxy %s closed the connection instead of an answer; check that it speaks %s",
+			handshake->proxy->name, handshake->protocol->name);
 	else if (errno != EAGAIN && errno != EINTR)
 		failure_set(failure, FAILURE_PASSING, "the proxy %s: %s", handshake->proxy->name, strerror(errno));
 }
 
 static bool
-send_request(struct proxy_handshake *handshake, int fd, struct failure *failure)
+send_message(struct proxy_handshake *handshake, int fd, struct failure *failure)
 {
-	while (handshake->sent_size < handshake->request_size) {
-		const ssize_t n = send(fd, handshake->request + handshake->sent_size,
-			handshake->request_size - handshake->sent_size, MSG_NOSIGNAL);
+	while (handshake->sent_size < handshake->message_size) {
+		const ssize_t n = send(fd, handshake->message + handshake->sent_size,
+			handshake->message_size - handshake->sent_size, MSG_NOSIGNAL);
 
 		if (n <= 0) {
 			check_error(handshake, n, failure);
@@ -112,37 +109,45 @@ send_request(struct proxy_handshake *handshake, int fd, struct failure *failure)
 	return true;
 }
 
-/* Read the head of the answer. It is looked at before it is taken, for what follows is not ours. */
-static bool
-read_head(struct proxy_handshake *handshake, int fd, struct failure *failure)
+/* Read what there is of an answer. It is looked at before it is taken, for what follows is not ours. */
+static enum proxy_verdict
+read_answer(struct proxy_handshake *handshake, int fd, struct failure *failure)
 {
-	size_t end = 0;
+	uint8_t *p = handshake->answer + handshake->answer_size;
+	ssize_t n = recv(fd, p, sizeof handshake->answer - handshake->answer_size, MSG_PEEK);
+	enum proxy_verdict verdict;
+	size_t end;
 
-	while (end == 0) {
-		char *p = handshake->head + handshake->head_size;
-		const size_t room = sizeof handshake->head - handshake->head_size;
-		ssize_t n = recv(fd, p, room, MSG_PEEK);
-
-		if (n > 0) {
-			end = head_end(handshake->head, handshake->head_size + (size_t)n);
-			n = recv(fd, p, end > 0 ? end - handshake->head_size : (size_t)n, 0);
-		}
-		if (n <= 0) {
-			check_error(handshake, n, failure);
-			return false;
-		}
-		handshake->head_size += (size_t)n;
-		if (end == 0 && handshake->head_size == sizeof handshake->head) {
-			failure_set(failure, FAILURE_ANSWERED, "the answer of the proxy %s is too long; check --proxy",
-				handshake->proxy->name);
-			return false;
-		}
+	if (n <= 0) {
+		check_error(handshake, n, failure);
+		return PROXY_OVER;
 	}
-	return true;
+	verdict = handshake->protocol->take(handshake, handshake->answer_size + (size_t)n, &end, failure);
+	if (verdict == PROXY_OVER)
+		return verdict;
+	n = recv(fd, p, end - handshake->answer_size, 0);
+	if (n < 0) {
+		check_error(handshake, n, failure);
+		return PROXY_OVER;
+	}
+	handshake->answer_size = verdict == PROXY_MORE ? end : 0;
+	if (verdict == PROXY_MORE && end == sizeof handshake->answer) {
+		failure_set(failure, FAILURE_ANSWERED, "the answer of the proxy %s is too long; check %s",
+			handshake->proxy->name, handshake->proxy->origin);
+		return PROXY_OVER;
+	}
+	return verdict;
 }
 
 bool
 proxy_handshake_advance(struct proxy_handshake *handshake, int fd, struct failure *failure)
 {
-	return send_request(handshake, fd, failure) && read_head(handshake, fd, failure) && judge(handshake, failure);
+	enum proxy_verdict verdict;
+
+	do {
+		if (!send_message(handshake, fd, failure))
+			return false;
+		verdict = read_answer(handshake, fd, failure);
+	} while (verdict == PROXY_MORE || verdict == PROXY_SAY);
+	return verdict == PROXY_OPEN;
 }

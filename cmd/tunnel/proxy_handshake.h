@@ -1,6 +1,6 @@
 /*
- * How a connection through an HTTP proxy begins: CONNECT and its answer (RFC 9110 section 9.3.6). Not a byte more than
- * the answer's head is read: what follows is the server's.
+ * How a connection through a proxy begins: what is said to the proxy, and what it answers. Not a byte more than the
+ * answers is read: what follows is the server's. proxy_protocol.h is what each kind of proxy speaks.
  *
  * libwebsockets could do it, too, but looks the proxy's name up in a way that blocks, takes the first bytes for the
  * whole answer, and in 4.1 keeps its number to itself.
@@ -10,33 +10,42 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "failure.h"
 #include "proxy.h"
 #include "url.h"
 
-/* A longer head of an answer is refused. */
-#define PROXY_HEAD_MAX 8192
+/* A longer answer is refused. */
+#define PROXY_ANSWER_MAX 8192
+/* What credentials become in base64 (RFC 4648 section 4), with the final NUL. */
+#define PROXY_BASE64_SIZE (4 * (PROXY_CREDENTIALS_MAX / 3 + 1) + 1)
+
+struct proxy_protocol;
 
 struct proxy_handshake {
+	const struct proxy_protocol *protocol;
 	const struct proxy *proxy;
 	const struct url *url;
-	char request[2 * ADDRESS_JOINED_SIZE + sizeof((struct proxy *)NULL)->credentials + 128];
-	size_t request_size, sent_size;
-	char head[PROXY_HEAD_MAX];
-	size_t head_size;
+	const struct address *target; /* the server's, where it is looked up here; NULL for its name */
+	int step;                     /* the protocol's own */
+	uint8_t message[2 * ADDRESS_JOINED_SIZE + PROXY_BASE64_SIZE + 128];
+	size_t message_size, sent_size;
+	uint8_t answer[PROXY_ANSWER_MAX];
+	size_t answer_size;
 };
 
-/* Prepare to ask the proxy for a way to the server. Both must stay until it is done. */
-void proxy_handshake_begin(struct proxy_handshake *handshake, const struct proxy *proxy, const struct url *url);
+/*
+ * Prepare to ask the proxy for a way to the server. A proxy that is given addresses (PROXY_SOCKS5) takes one of the
+ * server's as the target, all others NULL. All must stay until it is done.
+ */
+void proxy_handshake_begin(struct proxy_handshake *handshake, const struct proxy *proxy, const struct url *url,
+	const struct address *target);
 
 /*
  * Go on, on a socket that does not block, until there is nothing to do for now. Returns whether the way to the server
  * is open. Sets the failure when it will not be.
  */
 bool proxy_handshake_advance(struct proxy_handshake *handshake, int fd, struct failure *failure);
-
-/* The status in the head of an answer; 0 when it is not HTTP/1. */
-unsigned proxy_handshake_status(const char *head, size_t n);
 
 #endif

@@ -15,6 +15,7 @@ aim(struct route *route, const struct url *url)
 	route->url = *url;
 	route->proxy = proxy_for(route->proxies, url);
 	route->addresses.count = route->next_address = 0;
+	route->targets.count = route->target = 0;
 }
 
 static void
@@ -30,13 +31,14 @@ begin_server(struct route *route, const struct url *server, uint64_t now_ms)
 
 void
 route_init(struct route *route, const struct url *servers, size_t server_count, uint64_t return_ms,
-	const struct proxy_settings *proxies)
+	const struct proxy_settings *proxies, const struct overrides *overrides)
 {
 	memset(route, 0, sizeof *route);
 	route->servers = route->server = servers;
 	route->server_count = server_count;
 	route->return_ms = return_ms;
 	route->proxies = proxies;
+	route->overrides = overrides;
 }
 
 void
@@ -116,25 +118,48 @@ route_redirect(struct route *route, unsigned status, const char *location, struc
 	return true;
 }
 
+/* Whether the server itself is to be looked up next. */
+static bool
+wants_server(const struct route *route)
+{
+	return route->proxy == NULL || (route->proxy->kind == PROXY_SOCKS5 && route->targets.count == 0);
+}
+
 const char *
 route_host(const struct route *route)
 {
-	return route->proxy != NULL ? route->proxy->host : route->url.host;
+	return wants_server(route) ? route->url.host : route->proxy->host;
 }
 
 uint16_t
 route_port(const struct route *route)
 {
-	return route->proxy != NULL ? route->proxy->port : route->url.port;
+	return wants_server(route) ? route->url.port : route->proxy->port;
+}
+
+const struct addresses *
+route_given_addresses(const struct route *route)
+{
+	return overrides_find(route->overrides, route_host(route), route_port(route));
 }
 
 void
+route_cannot_resolve(const struct route *route, const char *why, struct failure *failure)
+{
+	failure_set(failure, FAILURE_PASSING, "cannot resolve %s%s: %s", wants_server(route) ? "" : "the proxy ",
+		route_host(route), why);
+}
+
+bool
 route_set_addresses(struct route *route, const struct addresses *found)
 {
-	route->addresses = *found;
-	addresses_prefer(&route->addresses, &route->worked);
-	route->next_address = 0;
+	const bool for_proxy = route->proxy != NULL && wants_server(route);
+	struct addresses *addresses = for_proxy ? &route->targets : &route->addresses;
+
+	*addresses = *found;
+	addresses_prefer(addresses, &route->worked);
 	failure_clear(&route->worst);
+	return for_proxy;
 }
 
 bool
@@ -149,20 +174,45 @@ route_next_address(struct route *route)
 	return route_has_more_addresses(route) ? &route->addresses.items[route->next_address++] : NULL;
 }
 
-void
-route_address_failed(struct route *route, const struct failure *failure)
+const struct address *
+route_target(const struct route *route)
 {
+	return route->targets.count > 0 ? &route->targets.items[route->target] : NULL;
+}
+
+/* Through the proxy it was another address that failed: not the proxy's. */
+static void
+next_target(struct route *route)
+{
+	if (route->target + 1 < route->targets.count) {
+		route->target++;
+		route->next_address--; /* the same proxy again */
+	} else {
+		route->next_address = route->addresses.count;
+	}
+}
+
+void
+route_address_failed(struct route *route, const struct failure *failure, bool reached)
+{
+	const bool through = reached && route->targets.count > 0;
+	const struct address *address =
+		through ? route_target(route) : &route->addresses.items[route->next_address - 1];
 	char text[ADDRESS_TEXT_SIZE];
 
-	address_format((const struct sockaddr *)&route->addresses.items[route->next_address - 1].storage, text);
+	address_format((const struct sockaddr *)&address->storage, text);
 	log_debug("%s at %s: %s", route->url.text, text, failure->reason);
 	failure_merge(&route->worst, failure);
+	if (through)
+		next_target(route);
 }
 
 void
 route_remember_address(struct route *route)
 {
 	addresses_remember(&route->worked, &route->addresses.items[route->next_address - 1]);
+	if (route->targets.count > 0)
+		addresses_remember(&route->worked, route_target(route));
 }
 
 bool

@@ -12,6 +12,7 @@
 #include "addresses.h"
 #include "cookies.h"
 #include "failure.h"
+#include "overrides.h"
 #include "proxy.h"
 #include "url.h"
 
@@ -20,6 +21,7 @@ struct route {
 	size_t server_count;
 	uint64_t return_ms; /* after so long the first is preferred again; 0 for never */
 	const struct proxy_settings *proxies;
+	const struct overrides *overrides;
 
 	const struct url *server;  /* the one being tried, or in use */
 	size_t tried_count;        /* in this round, without success */
@@ -31,12 +33,15 @@ struct route {
 	struct cookies cookies; /* that the redirects have set */
 	struct addresses addresses;
 	size_t next_address;
+	/* Those of the server, where a proxy is given one of them. With all others, there are none. */
+	struct addresses targets;
+	size_t target;           /* the one that is tried */
 	struct addresses worked; /* the last time, of any host */
 	struct failure worst;    /* of the addresses that have been tried */
 };
 
 void route_init(struct route *route, const struct url *servers, size_t server_count, uint64_t return_ms,
-	const struct proxy_settings *proxies);
+	const struct proxy_settings *proxies, const struct overrides *overrides);
 
 /*
  * Begin a new round at a server's URL: the first server's after a round without success, or when it was not tried for a
@@ -66,21 +71,34 @@ void route_go_back(struct route *route);
  */
 bool route_redirect(struct route *route, unsigned status, const char *location, struct failure *failure);
 
-/* The host to connect to, which is the proxy if there is one, and its port. */
+/* The host to look up next, and its port: the proxy if there is one, but first the server if the proxy does not do it.
+ */
 const char *route_host(const struct route *route);
 uint16_t route_port(const struct route *route);
 
-/* These are the addresses of that host. */
-void route_set_addresses(struct route *route, const struct addresses *found);
+/* The addresses that the user gave for that host, which is not to be looked up then; NULL for none. */
+const struct addresses *route_given_addresses(const struct route *route);
+
+/* Why there are no addresses of that host. */
+void route_cannot_resolve(const struct route *route, const char *why, struct failure *failure);
+
+/* These are the addresses of that host. Returns whether there is another one to look up. */
+bool route_set_addresses(struct route *route, const struct addresses *found);
 
 /* The next address to try; NULL when there is none left. */
 const struct address *route_next_address(struct route *route);
 
+/* The address of the server that the proxy is to be given there; NULL where it is not. */
+const struct address *route_target(const struct route *route);
+
 /* Whether there is yet another one behind the one being tried. */
 bool route_has_more_addresses(const struct route *route);
 
-/* The address being tried has failed. `worst` of the route is what to tell when there is none left. */
-void route_address_failed(struct route *route, const struct failure *failure);
+/*
+ * The address being tried has failed; `reached` says that TCP stood. `worst` of the route is what to tell when there is
+ * none left.
+ */
+void route_address_failed(struct route *route, const struct failure *failure, bool reached);
 
 /* The address being tried has worked: it is the first to try the next time. */
 void route_remember_address(struct route *route);

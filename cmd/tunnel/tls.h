@@ -21,7 +21,7 @@ struct tls_options {
 struct tls {
 	SSL_CTX *context;
 	const struct tls_options *options;
-	const struct url *url;    /* the server's */
+	const struct url *url;    /* whose host the certificate is to be for */
 	char name[URL_HOST_SIZE]; /* its host, without the final dot that certificates do not have (RFC 6066 section 3)
 				   */
 	bool presents;            /* our certificate, if the server wants one */
@@ -39,8 +39,8 @@ void tls_free(struct tls *tls);
 bool tls_reload(struct tls *tls);
 
 /*
- * The next connection is to this URL, which must stay until it is over. Our own certificate is for the user's server
- * alone: `presents` says whether this is it.
+ * The next connection is to be to this URL's host, as a certificate says; it must stay until it is over. Our own
+ * certificate is for the user's server alone: `presents` says whether this is it.
  */
 void tls_aim(struct tls *tls, const struct url *url, bool presents);
 

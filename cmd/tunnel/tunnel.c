@@ -135,7 +135,7 @@ on_failure(struct tunnel *tunnel)
 	if (was_up)
 		backoff_stood(&tunnel->backoff, clock_now_ms() - tunnel->up_ms);
 	if (connecting) {
-		route_address_failed(&tunnel->route, &tunnel->failure);
+		route_address_failed(&tunnel->route, &tunnel->failure, tunnel->connection.reached);
 		if (tunnel->failure.kind != FAILURE_ANSWERED && route_has_more_addresses(&tunnel->route)) {
 			try_address(tunnel);
 			return;
@@ -484,6 +484,9 @@ try_address(struct tunnel *tunnel)
 		.cookies = &tunnel->route.cookies,
 		.presents = own,
 		.address = route_next_address(&tunnel->route),
+		.target = route_target(&tunnel->route),
+		.certified = own && tunnel->options->sni.host[0] != '\0' ? &tunnel->options->sni : url,
+		.congestion = tunnel->options->congestion,
 		.offers_v2 = tunnel->options->versions != WISP_VERSION_1,
 	};
 	const bool more_addresses = route_has_more_addresses(&tunnel->route);
@@ -498,6 +501,17 @@ try_address(struct tunnel *tunnel)
 	event_active(&tunnel->run_event, EV_TIMEOUT, 0);
 }
 
+static void look_up(struct tunnel *tunnel);
+
+static void
+take_addresses(struct tunnel *tunnel, const struct addresses *found)
+{
+	if (route_set_addresses(&tunnel->route, found))
+		look_up(tunnel);
+	else
+		try_address(tunnel);
+}
+
 static void
 on_resolved(enum resolver_result result, const struct addresses *found, void *arg)
 {
@@ -505,14 +519,29 @@ on_resolved(enum resolver_result result, const struct addresses *found, void *ar
 
 	tunnel->query = NULL;
 	if (result != RESOLVER_FOUND) {
-		failure_set(&tunnel->failure, FAILURE_PASSING, "cannot resolve %s%s: %s",
-			tunnel->route.proxy != NULL ? "the proxy " : "", route_host(&tunnel->route),
-			resolver_text(result));
+		route_cannot_resolve(&tunnel->route, resolver_text(result), &tunnel->failure);
 		on_failure(tunnel);
 		return;
 	}
-	route_set_addresses(&tunnel->route, found);
-	try_address(tunnel);
+	take_addresses(tunnel, found);
+}
+
+/* Look up what the way takes, with the time that the attempt has. */
+static void
+look_up(struct tunnel *tunnel)
+{
+	const struct addresses *given = route_given_addresses(&tunnel->route);
+
+	if (given != NULL) {
+		take_addresses(tunnel, given);
+		return;
+	}
+	tunnel->query = resolver_lookup(
+		tunnel->resolver, NULL, route_host(&tunnel->route), route_port(&tunnel->route), on_resolved, tunnel);
+	if (tunnel->query == NULL) {
+		failure_set(&tunnel->failure, FAILURE_PASSING, "out of memory");
+		event_active(&tunnel->run_event, EV_TIMEOUT, 0);
+	}
 }
 
 /* Go where the route leads now. */
@@ -523,12 +552,7 @@ go(struct tunnel *tunnel)
 	outage_try(&tunnel->outage, tunnel->route.server);
 	failure_clear(&tunnel->failure);
 	set_limit(tunnel, ATTEMPT_MS);
-	tunnel->query = resolver_lookup(
-		tunnel->resolver, NULL, route_host(&tunnel->route), route_port(&tunnel->route), on_resolved, tunnel);
-	if (tunnel->query == NULL) {
-		failure_set(&tunnel->failure, FAILURE_PASSING, "out of memory");
-		event_active(&tunnel->run_event, EV_TIMEOUT, 0);
-	}
+	look_up(tunnel);
 }
 
 static void
@@ -708,7 +732,8 @@ tunnel_new(struct event_base *base, const struct tunnel_options *options, const 
 	evtimer_assign(&tunnel->held_timer, base, on_run, tunnel);
 	evtimer_assign(&tunnel->return_timer, base, on_return_timer, tunnel);
 	liveness_init(&tunnel->liveness, base, options->ping_interval_ms, &liveness_callbacks, tunnel);
-	route_init(&tunnel->route, options->servers, options->server_count, options->return_ms, &options->proxies);
+	route_init(&tunnel->route, options->servers, options->server_count, options->return_ms, &options->proxies,
+		&options->overrides);
 	headers_host(&options->headers, tunnel->host_header);
 	tunnel->resolver = resolver_new(base);
 	tunnel->netwatch = netwatch_new(base, on_network_changed, tunnel);

@@ -14,6 +14,7 @@
 
 #include "credentials.h"
 #include "options.h"
+#include "overrides.h"
 #include "proxy.h"
 #include "tls.h"
 #include "url.h"
@@ -30,6 +31,9 @@ struct tunnel_options {
 	struct credentials_options credentials;
 	struct option_list headers; /* more lines for the upgrade request */
 	struct proxy_settings proxies;
+	struct overrides overrides;
+	struct url sni;         /* whose host the certificate is for; "" for that of each server's URL */
+	const char *congestion; /* TCP's congestion control; NULL for the system's */
 	struct tls_options tls;
 	uint64_t ping_interval_ms;
 };

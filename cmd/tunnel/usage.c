@@ -1,5 +1,6 @@
 #include "usage.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,8 +8,26 @@
 
 #include "header.h"
 #include "log.h"
+#include "ourselves.h"
 #include "tunnel.h"
 #include "url.h"
+
+/* The kernel's TCP_CA_NAME_MAX: a name with its NUL. */
+#define CONGESTION_SIZE 16
+
+/* Read a host alone, as it stands in a URL. */
+static const char *
+parse_sni(const char *text, struct url *url)
+{
+	static const char wrong[] = "it must be the name of a host, or an address, with IPv6 in brackets";
+	char url_text[URL_TEXT_SIZE];
+	const char *rest = text[0] == '[' ? text + strcspn(text, "]") : text;
+
+	if (strpbrk(rest, ":/?#@") != NULL || text[0] == '\0' ||
+		snprintf(url_text, sizeof url_text, "wss://%s/", text) >= (int)sizeof url_text)
+		return wrong;
+	return url_parse(url_text, url) != NULL ? wrong : NULL;
+}
 
 const char *
 usage_check_value(const struct option_spec *option, const char *text)
@@ -19,6 +38,12 @@ usage_check_value(const struct option_spec *option, const char *text)
 		return strlen(text) > WISP_USER_MAX ? "it is too long" : NULL;
 	if (strcmp(option->name, "proxy") == 0)
 		return proxy_check(text);
+	if (strcmp(option->name, "sni") == 0)
+		return parse_sni(text, &url);
+	if (strcmp(option->name, "resolve") == 0)
+		return overrides_check(text);
+	if (strcmp(option->name, "congestion") == 0)
+		return strlen(text) >= CONGESTION_SIZE ? "no congestion control has a name that long" : NULL;
 	return strcmp(option->name, "server") == 0 ? url_parse(text, &url) : NULL;
 }
 
@@ -67,10 +92,10 @@ usage_complete(const struct program *program, const struct usage *usage, struct 
 		options_complain(program, "the server's URL is missing");
 		return false;
 	}
-	if (!proxy_settings_init(&options->proxies, usage->proxy)) {
-		log_error("out of memory");
-		return false;
-	}
+	for (size_t i = 0; i < usage->resolve->count; i++)
+		overrides_add(&options->overrides, usage->resolve->items[i]);
+	if (usage->sni != NULL)
+		parse_sni(usage->sni, &options->sni);
 	if (options->tls.cert_key != NULL && options->tls.cert == NULL) {
 		options_complain(program, "--cert-key is the key of a certificate: give --cert too");
 		return false;
@@ -83,9 +108,42 @@ usage_complete(const struct program *program, const struct usage *usage, struct 
 	return true;
 }
 
-void
-usage_hide_proxies(void)
+/* The proxy that the user named: no circle. */
+static bool
+check_proxy(const struct program *program, const struct proxy *proxy, const struct endpoints *listeners)
 {
+	if (proxy == NULL || listeners == NULL || !ourselves_are_at(listeners, proxy->host, proxy->port))
+		return true;
+	options_complain(program, "--proxy: %s is where %s listens itself; name another one, or none", proxy->name,
+		program->name);
+	return false;
+}
+
+static void
+find_in_environment(const struct endpoints *listeners, struct tunnel_options *options)
+{
+	struct proxy_user user = {.listeners = listeners};
+
+	for (size_t i = 0; i < options->server_count; i++) {
+		user.tls |= options->servers[i].tls;
+		user.plain |= !options->servers[i].tls;
+	}
+	proxy_settings_init_environment(&options->proxies, &user);
+}
+
+bool
+usage_find_proxies(const struct program *program, const struct usage *usage, const struct endpoints *listeners,
+	struct tunnel_options *options)
+{
+	if (usage->proxy == NULL)
+		find_in_environment(listeners, options);
 	unsetenv("http_proxy");
 	unsetenv("socks_proxy");
+	if (usage->proxy == NULL)
+		return true;
+	if (!proxy_settings_init(&options->proxies, usage->proxy)) {
+		log_error("out of memory");
+		return false;
+	}
+	return check_proxy(program, options->proxies.tls, listeners);
 }

@@ -9,6 +9,7 @@
 
 #include "options.h"
 
+struct endpoints;
 struct tunnel_options;
 
 /* What is wrong with a value, or NULL: for struct program's `check`. */
@@ -19,15 +20,22 @@ struct usage {
 	const struct option_list *servers; /* whose values usage_check_value() has found good */
 	const char *proxy;                 /* NULL for what the environment says */
 	const char *password_variable;     /* the environment's, for --user */
+	const struct option_list *resolve; /* as the servers */
+	const char *sni;                   /* as the servers; NULL for none */
 };
 
 /*
- * Make the options of a tunnel complete: its servers, its proxies and the password. Warns where they are not safe.
- * Returns false when they make no sense: said.
+ * Make the options of a tunnel complete, but for its proxies: its servers and the password. Warns where they are not
+ * safe. Returns false when they make no sense: said.
  */
 bool usage_complete(const struct program *program, const struct usage *usage, struct tunnel_options *options);
 
-/* Proxies of the environment are ours to read: libwebsockets would use some of the variables its own way. */
-void usage_hide_proxies(void);
+/*
+ * Then find its proxies, of which none may be one of the program's own listeners (NULL where it has none). Takes those
+ * of the environment out of it, some of which libwebsockets would use its own way. Returns false when --proxy makes no
+ * sense: said.
+ */
+bool usage_find_proxies(const struct program *program, const struct usage *usage, const struct endpoints *listeners,
+	struct tunnel_options *options);
 
 #endif

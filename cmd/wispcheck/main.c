@@ -40,6 +40,8 @@ struct settings {
 	struct tunnel_options tunnel;
 	struct option_list servers;
 	const char *proxy;
+	struct option_list resolve;
+	const char *sni;
 	struct option_list only;
 	struct option_list skip;
 	const char *target;
@@ -83,7 +85,12 @@ static const struct option_spec option_table[] = {
 	{"The server", "server", 0, OPTION_LIST, SETTING(servers), "URL",
 		"the same as URL; with --bench, another one; repeatable", 0, 0, NULL},
 	{NULL, "proxy", 0, OPTION_PROXY, SETTING(proxy), "URL",
-		"http://[USER:PASSWORD@]HOST[:PORT] (https_proxy, no_proxy)", 0, 0, NULL},
+		"http, socks5, socks5h or socks4a://[USER:PASSWORD@]HOST[:PORT] (https_proxy, all_proxy, no_proxy)", 0,
+		0, NULL},
+	{NULL, "resolve", 0, OPTION_LIST, SETTING(resolve), "HOST:PORT:ADDRESS",
+		"do not look the host up, but use this address; repeatable", 0, 0, NULL},
+	{NULL, "congestion", 0, OPTION_TEXT, SETTING(tunnel.congestion), "NAME",
+		"TCP congestion control of the connections to the server", 0, 0, NULL},
 	{NULL, "cacert", 0, OPTION_TEXT, SETTING(tunnel.tls.cacert), "FILE",
 		"trust these certificates instead of the system's", 0, 0, NULL},
 	{NULL, "cert", 0, OPTION_TEXT, SETTING(tunnel.tls.cert), "FILE",
@@ -92,6 +99,8 @@ static const struct option_spec option_table[] = {
 		"its key, if that is not in the same file", 0, 0, NULL},
 	{NULL, "insecure", 0, OPTION_FLAG, SETTING(tunnel.tls.insecure), NULL, "do not verify the server's certificate",
 		0, 0, NULL},
+	{NULL, "sni", 0, OPTION_TEXT, SETTING(sni), "NAME",
+		"the name for TLS and for the certificate, instead of the URL's host", 0, 0, NULL},
 	{NULL, "header", 'H', OPTION_LIST, SETTING(tunnel.headers), "LINE",
 		"add 'NAME: VALUE' to the request for the WebSocket; repeatable", 0, 0, NULL},
 	{NULL, "user", 'u', OPTION_TEXT, SETTING(tunnel.credentials.user), "NAME",
@@ -204,7 +213,8 @@ check_format(struct settings *settings)
 static bool
 check(struct settings *settings)
 {
-	const struct usage usage = {&settings->servers, settings->proxy, "WISPCHECK_PASSWORD"};
+	const struct usage usage = {
+		&settings->servers, settings->proxy, "WISPCHECK_PASSWORD", &settings->resolve, settings->sni};
 	const struct selection selection = {&settings->only, &settings->skip};
 
 	log_set_level(LOG_LEVEL_INFO + settings->verbosity);
@@ -216,7 +226,8 @@ check(struct settings *settings)
 	}
 	if (settings->list || settings->targets)
 		return true;
-	if (!usage_complete(&program, &usage, &settings->tunnel))
+	if (!usage_complete(&program, &usage, &settings->tunnel) ||
+		!usage_find_proxies(&program, &usage, NULL, &settings->tunnel))
 		return false;
 	if (settings->tunnel.server_count > 1 && !settings->bench) {
 		options_complain(&program, "one server is tested at a time; several are measured with --bench");
@@ -408,7 +419,6 @@ main(int argc, char **argv)
 	descriptors_fill_standard();
 	if (!check(&settings))
 		return OPTIONS_WRONG;
-	usage_hide_proxies();
 	wire_init_log();
 	descriptors_raise_limit();
 	base = event_base_new();

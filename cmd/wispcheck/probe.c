@@ -66,16 +66,22 @@ on_resolved(enum resolver_result result, const struct addresses *found, void *ar
 
 	probe->query = NULL;
 	if (result != RESOLVER_FOUND) {
-		failure_set(&probe->failure, FAILURE_PASSING, "cannot resolve %s: %s", route_host(&probe->route),
-			resolver_text(result));
+		route_cannot_resolve(&probe->route, resolver_text(result), &probe->failure);
 		return;
 	}
-	route_set_addresses(&probe->route, found);
+	probe->looks_further = route_set_addresses(&probe->route, found);
 }
 
+/* Find the addresses of what is to be looked up next. */
 static bool
-resolve(struct probe *probe, uint64_t deadline_ms)
+look_up(struct probe *probe, uint64_t deadline_ms)
 {
+	const struct addresses *given = route_given_addresses(&probe->route);
+
+	if (given != NULL) {
+		probe->looks_further = route_set_addresses(&probe->route, given);
+		return true;
+	}
 	probe->query = resolver_lookup(
 		probe->resolver, NULL, route_host(&probe->route), route_port(&probe->route), on_resolved, probe);
 	if (probe->query == NULL) {
@@ -91,6 +97,16 @@ resolve(struct probe *probe, uint64_t deadline_ms)
 			route_host(&probe->route));
 	}
 	return probe->failure.kind == FAILURE_NONE;
+}
+
+static bool
+resolve(struct probe *probe, uint64_t deadline_ms)
+{
+	probe->looks_further = true;
+	while (probe->looks_further)
+		if (!look_up(probe, deadline_ms))
+			return false;
+	return true;
 }
 
 /* Try one address. Returns whether it leads on: to an open tunnel, or to a redirect. */
@@ -111,6 +127,10 @@ try_address(struct probe *probe, const struct probe_opening *opening, uint64_t d
 		.cookies = &probe->route.cookies,
 		.presents = own,
 		.address = route_next_address(&probe->route),
+		.target = route_target(&probe->route),
+		.certified = own && probe->checker->options->sni.host[0] != '\0' ? &probe->checker->options->sni
+										 : &probe->opened,
+		.congestion = probe->checker->options->congestion,
 		.offers_v2 = opening->offers_v2,
 		.plain = opening->plain,
 	};
@@ -125,7 +145,7 @@ try_address(struct probe *probe, const struct probe_opening *opening, uint64_t d
 			connection_advance(&probe->connection);
 	}
 	if (probe->failure.kind != FAILURE_NONE) {
-		route_address_failed(&probe->route, &probe->failure);
+		route_address_failed(&probe->route, &probe->failure, probe->connection.reached);
 		connection_close(&probe->connection);
 		return false;
 	}
@@ -315,7 +335,7 @@ probe_new(struct checker *checker)
 	probe->over = true;
 	probe->over_text = "there was none";
 	evtimer_assign(&probe->tick_timer, checker->base, on_tick, probe);
-	route_init(&probe->route, options->servers, 1, 0, &options->proxies);
+	route_init(&probe->route, options->servers, 1, 0, &options->proxies, &options->overrides);
 	headers_host(&options->headers, probe->host_header);
 	probe->resolver = resolver_new(checker->base);
 	good = connection_init(&probe->connection, checker->base, &options->tls, &callbacks, probe, &probe->failure);
@@ -330,7 +350,9 @@ void
 probe_aim(struct probe *probe, const struct url *server)
 {
 	probe_close(probe);
-	route_init(&probe->route, server, 1, 0, &probe->checker->options->proxies);
+	const struct tunnel_options *options = probe->checker->options;
+
+	route_init(&probe->route, server, 1, 0, &options->proxies, &options->overrides);
 }
 
 void

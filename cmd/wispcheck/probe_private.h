@@ -15,6 +15,7 @@ struct probe {
 	struct checker *checker;
 	struct resolver *resolver;
 	struct resolver_query *query;
+	bool looks_further; /* there is another host to look up */
 	struct route route;
 	struct connection connection;
 	struct failure failure;

@@ -26,6 +26,8 @@ struct settings {
 	struct option_list servers;
 	struct option_list listen;
 	const char *proxy;
+	struct option_list resolve;
+	const char *sni;
 	bool open_to_all;
 	bool no_udp;
 	int versions; /* the position in "auto|1|2" */
@@ -66,7 +68,12 @@ static const struct option_spec option_table[] = {
 	{NULL, "return-after", 0, OPTION_SECONDS, SETTING(bridge.tunnel.return_ms), "SECONDS",
 		"go back to the first server, without streams to cut; 0 is never (300)", 0, YEAR_MS, NULL},
 	{NULL, "proxy", 0, OPTION_PROXY, SETTING(proxy), "URL",
-		"http://[USER:PASSWORD@]HOST[:PORT] (https_proxy, no_proxy)", 0, 0, NULL},
+		"http, socks5, socks5h or socks4a://[USER:PASSWORD@]HOST[:PORT] (https_proxy, all_proxy, no_proxy)", 0,
+		0, NULL},
+	{NULL, "resolve", 0, OPTION_LIST, SETTING(resolve), "HOST:PORT:ADDRESS",
+		"do not look the host up, but use this address; repeatable", 0, 0, NULL},
+	{NULL, "congestion", 0, OPTION_TEXT, SETTING(bridge.tunnel.congestion), "NAME",
+		"TCP congestion control of the connections to the server", 0, 0, NULL},
 
 	{"The server", "cacert", 0, OPTION_TEXT, SETTING(bridge.tunnel.tls.cacert), "FILE",
 		"trust these certificates instead of the system's", 0, 0, NULL},
@@ -76,6 +83,8 @@ static const struct option_spec option_table[] = {
 		"its key, if that is not in the same file", 0, 0, NULL},
 	{NULL, "insecure", 0, OPTION_FLAG, SETTING(bridge.tunnel.tls.insecure), NULL,
 		"do not verify the server's certificate", 0, 0, NULL},
+	{NULL, "sni", 0, OPTION_TEXT, SETTING(sni), "NAME",
+		"the name for TLS and for the certificate, instead of the URL's host", 0, 0, NULL},
 	{NULL, "header", 'H', OPTION_LIST, SETTING(bridge.tunnel.headers), "LINE",
 		"add 'NAME: VALUE' to the request for the WebSocket; repeatable", 0, 0, NULL},
 	{NULL, "user", 'u', OPTION_TEXT, SETTING(bridge.tunnel.credentials.user), "NAME",
@@ -116,12 +125,19 @@ static const struct program program = {
 	.check = usage_check_value,
 };
 
+static struct usage
+find_usage(const struct settings *settings)
+{
+	return (struct usage){
+		&settings->servers, settings->proxy, "WISPSOCKS_PASSWORD", &settings->resolve, settings->sni};
+}
+
 /* Make the settings complete. Returns false when they make no sense: said. */
 static bool
 check(struct settings *settings)
 {
 	static const enum wisp_versions versions[] = {WISP_VERSION_AUTO, WISP_VERSION_1, WISP_VERSION_2};
-	const struct usage usage = {&settings->servers, settings->proxy, "WISPSOCKS_PASSWORD"};
+	const struct usage usage = find_usage(settings);
 
 	log_set_level(LOG_LEVEL_INFO + settings->verbosity);
 	if (!usage_complete(&program, &usage, &settings->bridge.tunnel))
@@ -130,6 +146,15 @@ check(struct settings *settings)
 	settings->bridge.tunnel.udp = !settings->no_udp;
 	descriptors_raise_limit();
 	return true;
+}
+
+/* No way to the server leads through ourselves. Returns false when the user says so: said. */
+static bool
+find_proxies(struct settings *settings)
+{
+	const struct usage usage = find_usage(settings);
+
+	return usage_find_proxies(&program, &usage, &settings->bridge.endpoints, &settings->bridge.tunnel);
 }
 
 /* Whoever can connect uses the tunnel in its owner's name. Returns false when that could be anybody: said. */
@@ -273,12 +298,11 @@ main(int argc, char **argv)
 	privileges_protect();
 	if (!check(&settings))
 		return OPTIONS_WRONG;
-	usage_hide_proxies();
 	wire_init_log();
 	if (!privileges_find(settings.user_name, &settings.privileges) ||
 		!endpoints_find(&settings.bridge.endpoints, &settings.listen, "127.0.0.1:1080"))
 		return EXIT_FAILURE;
-	if (!check_exposure(&settings, settings.bridge.socks_auth != NULL))
+	if (!find_proxies(&settings) || !check_exposure(&settings, settings.bridge.socks_auth != NULL))
 		return OPTIONS_WRONG;
 	return serve(&settings);
 }

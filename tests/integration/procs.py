@@ -166,13 +166,14 @@ class Process:
                                          f"{self.log}")
                 self._news.wait(min(left, 0.2))
 
-    def wait_port(self, port: int) -> None:
-        """Wait until it listens on PORT of 127.0.0.1."""
+    def wait_port(self, port: int, host: str = "127.0.0.1") -> None:
+        """Wait until it listens on PORT of HOST."""
 
         def listening() -> bool:
             assert self.alive, f"{self.name} ended:\n{self.log}"
-            with socket.socket() as probe:
-                return probe.connect_ex(("127.0.0.1", port)) == 0
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            with socket.socket(family) as probe:
+                return probe.connect_ex((host, port)) == 0
 
         wait_until(listening, f"{self.name} listening on port {port}")
 

@@ -63,11 +63,13 @@ class Service(Program):
 
     def __init__(self, program: str, *args: str | Path, manager: Manager | str | None = None,
                  sockets: tuple[socket.socket, ...] = (), number: str | None = None,
-                 pid_offset: int = 0, journal: bool = False, inode_offset: int = 0) -> None:
+                 pid_offset: int = 0, journal: bool = False, inode_offset: int = 0,
+                 env: dict[str, str] | None = None) -> None:
         fds = tuple(sock.fileno() for sock in sockets)
         spec = {"fds": fds, "number": number, "pid_offset": pid_offset, "journal": journal,
                 "inode_offset": inode_offset}
         path = manager.path if isinstance(manager, Manager) else manager
         super().__init__(program, *args, prefix=(sys.executable, "-c", LAUNCHER,
                                                    json.dumps(spec)),
-                         env={} if path is None else {"NOTIFY_SOCKET": path}, pass_fds=fds)
+                         env=(env or {}) | ({} if path is None else {"NOTIFY_SOCKET": path}),
+                         pass_fds=fds)

@@ -50,7 +50,7 @@ def test_shellcheck(program: str, tmp_path: Path) -> None:
 @each_shell
 @pytest.mark.parametrize("line, offered", [
     ("wispsocks --li", ["--listen"]),
-    ("wispsocks --log-format json --con", ["--config", "--connect-timeout"]),
+    ("wispsocks --log-format json --con", ["--config", "--congestion", "--connect-timeout"]),
     ("wispd --allow-", ["--allow-loopback", "--allow-private"]),
     ("wispsocks --log-format ", ["json", "text"]),
     ("wispsocks --log-format j", ["json"]),

@@ -636,10 +636,8 @@ PROXY, ELSEWHERE = "http://127.0.0.1:{port}", "http://127.0.0.1:1"
     ({"http_proxy": PROXY, "all_proxy": ELSEWHERE, "ALL_PROXY": ELSEWHERE}, True),
     ({"all_proxy": PROXY, "ALL_PROXY": ELSEWHERE}, True),
     ({"http_proxy": "", "all_proxy": PROXY}, True),
-    ({"http_proxy": "socks5h://127.0.0.1:{port}"}, False),
     ({"http_proxy": "https://127.0.0.1:{port}"}, False),
-    ({"all_proxy": "socks5h://127.0.0.1:{port}"}, False),
-    ({"http_proxy": "socks5h://127.0.0.1:1", "all_proxy": PROXY}, True),
+    ({"http_proxy": "https://127.0.0.1:1", "all_proxy": PROXY}, True),
     ({"socks_proxy": "127.0.0.1:1"}, False),
     ({"http_proxy": PROXY, "no_proxy": "*"}, False),
     ({"http_proxy": PROXY, "no_proxy": "example.test, 127.0.0.1"}, False),
@@ -648,7 +646,7 @@ PROXY, ELSEWHERE = "http://127.0.0.1:{port}", "http://127.0.0.1:1"
 ], ids=str)
 def test_proxy_of_the_environment(start: Start, environment: dict[str, str], used: bool,
                                   wispsocks: Callable[..., Bridge]) -> None:
-    """For ws; what is no HTTP proxy is not used: a SOCKS proxy may well be ourselves."""
+    """For ws. What cannot be used is test_proxies.py's."""
     proxy, direct = start(FakeProxy()), start(FakeServer())
     bridge = wispsocks(direct.url, env={name: value.format(port=proxy.port)
                                         for name, value in environment.items()})
@@ -696,7 +694,7 @@ def test_redirect_has_its_own_proxy(start: Start, wispsocks: Callable[..., Bridg
 
 
 def test_proxy_password_is_not_repeated_in_an_error() -> None:
-    for wrong in ("socks5://user:s3cret@127.0.0.1", "http://user:s3cret@", "user:s3cret@[",
+    for wrong in ("socks4a://user:s3cret@127.0.0.1", "http://user:s3cret@", "user:s3cret@[",
                   "http://user:s3cret%@127.0.0.1"):
         assert "s3cret" not in check_usage_error("wispsocks", "--proxy", wrong, URL)
 

@@ -94,7 +94,7 @@ def outcomes(server: dict) -> dict[str, str]:
     (["--header", "no colon", URL], "--header"),
     (["--user", "me", URL], "WISPCHECK_PASSWORD"),
     (["--password-file", "file", URL], "--user"),
-    (["--proxy", "socks5://127.0.0.1", URL], "--proxy"),
+    (["--proxy", "socks4://127.0.0.1", URL], "--proxy"),
 ], ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "")
 def test_wrong_usage(args: list[str], named: str) -> None:
     assert named in check_usage_error("wispcheck", *args)

@@ -218,7 +218,8 @@ read_proxy(void)
 	if (!is_good(proxy_settings_init(&settings, "http://us%20er:pass@proxy:81")))
 		return;
 	assert_string_equal(settings.tls->host, "proxy");
-	assert_string_equal(settings.tls->credentials, "dXMgZXI6cGFzcw==");
+	assert_string_equal(settings.tls->user, "us er");
+	assert_string_equal(settings.tls->password, "pass");
 }
 
 static void
