@@ -11,12 +11,14 @@ from certs import Certificate
 from procs import GUARD, TOOLS, Process, Program, clean_environment, free_port
 
 NGINX = "/usr/sbin/nginx"
+HAPROXY = "/usr/sbin/haproxy"
 
 
 class Nginx(Process):
     """TLS in front of every server at once: wss://localhost:PORT/N/ is port N of 127.0.0.1.
 
-    MORE is for the block `server` of its configuration.
+    MORE is for the block `server` of its configuration. CONNECTION is what it says of the
+    connection to the servers.
     """
 
     CONFIG = """
@@ -41,7 +43,7 @@ http {{
             proxy_pass http://127.0.0.1:$1$2;
             proxy_http_version 1.1;
             proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Connection upgrade;
+            proxy_set_header Connection {connection};
             proxy_set_header Host $host;
             proxy_buffer_size 64k;
             proxy_buffers 4 64k;
@@ -52,16 +54,49 @@ http {{
 }}
 """
 
-    def __init__(self, folder: Path, certificate: Certificate, more: str = "") -> None:
+    def __init__(self, folder: Path, certificate: Certificate, more: str = "",
+                 connection: str = "upgrade") -> None:
         self.port = free_port()
         config = folder / "nginx.conf"
         config.write_text(self.CONFIG.format(folder=folder, port=self.port, cert=certificate.cert,
-                                             key=certificate.key, more=more))
+                                             key=certificate.key, more=more,
+                                             connection=connection))
         super().__init__([NGINX, "-p", folder, "-c", config])
         self.wait_port(self.port)
 
     def url(self, backend: int) -> str:
         return f"wss://localhost:{self.port}/{backend}/"
+
+
+class Haproxy(Process):
+    """TLS in front of one server: wss://localhost:PORT/."""
+
+    CONFIG = """
+defaults
+    mode http
+    timeout connect 10s
+    timeout client 60s
+    timeout server 60s
+    timeout tunnel 1h
+frontend front
+    bind 127.0.0.1:{port} ssl crt {pem} alpn h2,http/1.1
+    default_backend servers
+backend servers
+    server one 127.0.0.1:{backend}
+"""
+
+    def __init__(self, folder: Path, certificate: Certificate, backend: int) -> None:
+        self.port = free_port()
+        pem = folder / "haproxy.pem"
+        pem.write_text(certificate.cert.read_text() + certificate.key.read_text())
+        config = folder / "haproxy.cfg"
+        config.write_text(self.CONFIG.format(port=self.port, pem=pem, backend=backend))
+        super().__init__([HAPROXY, "-db", "-f", config])
+        self.wait_port(self.port)
+
+    @property
+    def url(self) -> str:
+        return f"wss://localhost:{self.port}/"
 
 
 class WispJs(Process):
@@ -123,6 +158,14 @@ class WispMux(Process):
     @property
     def url(self) -> str:
         return f"ws://127.0.0.1:{self.port}/"
+
+
+class InteropServer(Process):
+    """One of the servers behind others' WebSockets in tests/interop, which speak v1."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__([TOOLS / f"interop/release/{name}-server", "--listen", "127.0.0.1:0"])
+        self.port = int(self.wait_log(r"^listening on \S+:(\d+)$").group(1))
 
 
 def wisp_mux_client(*args: str | Path, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
