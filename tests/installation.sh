@@ -68,7 +68,7 @@ echo "Programs:"
 "$root/bin/wispd" --version
 
 echo "What stands beside them:"
-for file in share/man/man1/wisp{socks,check}.1 share/man/man8/wispd.8 share/man/man5/wispsocks.conf.5 \
+for file in share/man/man1/wisp{socks,check}.1 share/man/man8/wispd.8 share/man/man5/wispsocks.conf.5 share/man/man7/wisp-extensions.7 \
 	share/bash-completion/completions/wisp{socks,d,check} share/zsh/site-functions/_wisp{socks,d,check} \
 	share/fish/vendor_completions.d/wisp{socks,d,check}.fish; do
 	[ -s "$root/$file" ] || fail "$file is missing, or empty"

@@ -38,6 +38,8 @@ extension_name(uint8_t id)
 {
 	static const char *const names[] = {NULL, "UDP", "password", "key", "MOTD", "confirmation"};
 
+	if (id == WISP_EXTENSION_END_OF_DATA)
+		return "end of data";
 	return id < sizeof names / sizeof *names ? names[id] : NULL;
 }
 

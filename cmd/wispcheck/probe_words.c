@@ -25,6 +25,8 @@ describe_packet(const struct probe_event *event, char text[DESCRIPTION_SIZE])
 			wisp_reason_text(event->reason));
 	else if (event->type == WISP_CONTINUE)
 		snprintf(text, DESCRIPTION_SIZE, "CONTINUE of stream %u with credit %u", event->stream, event->credit);
+	else if (event->type == WISP_END)
+		snprintf(text, DESCRIPTION_SIZE, "an end of data of stream %u", event->stream);
 	else if (event->type > WISP_INFO)
 		snprintf(text, DESCRIPTION_SIZE, "a packet of type 0x%02x for stream %u", event->type, event->stream);
 	else

@@ -218,6 +218,7 @@ set_up_wisp(struct server *server)
 	server->wisp = (struct wisp_server_options){
 		.credit = (uint32_t)options->buffer_packets,
 		.udp = !options->no_udp,
+		.end_of_data = true,
 		.motd = options->motd != NULL && options->motd[0] != '\0' ? options->motd : NULL,
 		.check_password = options->user_file != NULL ? check_password : NULL,
 		.find_key = options->authorized_keys != NULL ? find_key : NULL,

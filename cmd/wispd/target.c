@@ -185,21 +185,28 @@ target_drop_draining(struct server *server)
 		target_free(target, relay_state(target->relay) != RELAY_LEAVING);
 }
 
+/* The destination's data has ended. To a client that knows of no such thing, the stream has. */
+static void
+end_data(struct target *target)
+{
+	log_debug("%s: stream %u: the destination has ended its data", target->peer->name,
+		wisp_stream_id(target->stream));
+	if (wisp_stream_end(target->stream))
+		return;
+	wisp_stream_close(target->stream, WISP_REASON_VOLUNTARY);
+	finish(target);
+}
+
 static size_t
 on_stream_read(void *arg, uint8_t *p, size_t n)
 {
 	struct target *target = arg;
-	size_t size;
+	const size_t size = relay_read(target->relay, p, n);
 
-	size = relay_read(target->relay, p, n);
-	if (relay_state(target->relay) == RELAY_BROKEN) {
+	if (relay_state(target->relay) == RELAY_BROKEN)
 		end(target, reason_of(relay_error(target->relay)));
-	} else if (relay_state(target->relay) == RELAY_EOF) {
-		log_debug("%s: stream %u: the destination has ended it", target->peer->name,
-			wisp_stream_id(target->stream));
-		wisp_stream_close(target->stream, WISP_REASON_VOLUNTARY);
-		finish(target);
-	}
+	else if (relay_state(target->relay) == RELAY_EOF)
+		end_data(target);
 	return size;
 }
 
@@ -223,6 +230,15 @@ on_stream_data(void *arg, uint8_t *p, size_t n, bool last)
 		report_backlog(target);
 }
 
+static void
+on_stream_ended(void *arg)
+{
+	struct target *target = arg;
+
+	log_debug("%s: stream %u: the client has ended its data", target->peer->name, wisp_stream_id(target->stream));
+	relay_end_data(target->relay);
+}
+
 /* Whether it would miss something, were it given up now: one that is yet to be connected need not be for nothing. */
 static bool
 has_something(const struct target *target)
@@ -237,7 +253,7 @@ on_stream_closed(void *arg, uint8_t reason)
 {
 	struct target *target = arg;
 
-	log_debug("%s: stream %u: closed by the client: %s", target->peer->name, wisp_stream_id(target->stream),
+	log_debug("%s: stream %u: over: %s", target->peer->name, wisp_stream_id(target->stream),
 		wisp_reason_text(reason));
 	target->stream = NULL;
 	if (reason == WISP_REASON_VOLUNTARY && has_something(target))
@@ -251,6 +267,7 @@ static const struct wisp_stream_callbacks stream_callbacks = {
 	.closed = on_stream_closed,
 	.read = on_stream_read,
 	.available = on_stream_available,
+	.ended = on_stream_ended,
 };
 
 /* ---- the socket ---- */

@@ -19,9 +19,14 @@
 #define HANDSHAKE_MS 10000
 /* How long a server has to confirm a stream, when the program waits for that. */
 #define OPENING_MS 60000
-/* How long a stream without anything moving waits for the answer to a program that has ended its own data. */
+/*
+ * How long a stream without anything moving waits for the answer to a program that has ended its own data, when the
+ * server has no way to tell the far end.
+ */
 #define HALF_CLOSED_MS 300000
-/* How often to look whether such a program is still there; and how long its last data has at the least to get through.
+/*
+ * How often to look whether such a program is still there; and how long its last data has at the least to get through.
+ * A server has so long to close a stream whose both directions have ended.
  */
 #define HALF_CLOSED_CHECK_MS 5000
 /* The same for programs on other machines, and for those with an association, by keepalive probes, in seconds. */
@@ -49,6 +54,8 @@ idle_limit_ms(const struct client *client)
 
 	if (relay_state(client->relay) != RELAY_EOF)
 		return limit_ms;
+	if (client->told)
+		return client->server_ended ? HALF_CLOSED_CHECK_MS : limit_ms;
 	return limit_ms != 0 && limit_ms < HALF_CLOSED_MS ? limit_ms : HALF_CLOSED_MS;
 }
 
@@ -63,27 +70,36 @@ has_hung_up(const struct client *client, uint64_t idle_ms)
 	       peer_is_orphan(relay_socket(client->relay));
 }
 
+/* Close a stream on which nothing moves. The program has all of it only if both directions have ended. */
+static void
+close_idle(struct client *client)
+{
+	wisp_stream_close(client->stream, WISP_REASON_VOLUNTARY);
+	client->stream = NULL;
+	if (client->told && client->server_ended)
+		client_leave(client);
+	else
+		client_free(client);
+}
+
 /* The timer is not moved with each byte: when it ends, it looks how long ago the last one was. */
 static void
 check_idle(struct client *client)
 {
 	const uint64_t limit_ms = idle_limit_ms(client);
 	const uint64_t idle_ms = relay_idle_ms(client->relay);
+	const bool in_time = limit_ms == 0 || idle_ms < limit_ms;
 
-	if (limit_ms == 0)
-		return;
-	if (idle_ms < limit_ms && !has_hung_up(client, idle_ms)) {
-		if (relay_state(client->relay) == RELAY_EOF && limit_ms - idle_ms > HALF_CLOSED_CHECK_MS)
-			set_timer(client, HALF_CLOSED_CHECK_MS);
-		else
-			set_timer(client, limit_ms - idle_ms);
-		return;
+	if (!in_time || has_hung_up(client, idle_ms)) {
+		log_debug("stream %u: nothing moved for %.3g s%s", wisp_stream_id(client->stream),
+			(double)idle_ms / 1000, in_time ? ", and the program has hung up" : "");
+		close_idle(client);
+	} else if (relay_state(client->relay) == RELAY_EOF &&
+		   (limit_ms == 0 || limit_ms - idle_ms > HALF_CLOSED_CHECK_MS)) {
+		set_timer(client, HALF_CLOSED_CHECK_MS);
+	} else if (limit_ms != 0) {
+		set_timer(client, limit_ms - idle_ms);
 	}
-	log_debug("stream %u: nothing moved for %.3g s%s", wisp_stream_id(client->stream), (double)idle_ms / 1000,
-		idle_ms < limit_ms ? ", and the program has hung up" : "");
-	wisp_stream_close(client->stream, WISP_REASON_VOLUNTARY);
-	client->stream = NULL;
-	client_free(client);
 }
 
 /* ---- the end ---- */
@@ -323,12 +339,17 @@ client_request(struct client *client)
 	tunnel_hurry(client->bridge->tunnel, client->bridge->options->connect_timeout_ms);
 }
 
-/* Wisp has no half-close: the stream stays open for the answer. Whether anybody still waits for it, probes tell. */
+/*
+ * The stream stays open for the answer. Whether anybody still waits for it, probes tell. Of Wisp's own, nothing tells
+ * the far end.
+ */
 static void
 half_close(struct client *client)
 {
 	probe(client);
-	log_debug("stream %u: the program has ended its data", wisp_stream_id(client->stream));
+	client->told = wisp_stream_end(client->stream);
+	log_debug("stream %u: the program has ended its data%s", wisp_stream_id(client->stream),
+		client->told ? "" : ", which the far end cannot know");
 	check_idle(client);
 }
 
@@ -379,6 +400,21 @@ on_stream_granted(void *arg)
 		begin_stream(client);
 }
 
+/* The far end has ended its data. The program may go on. */
+static void
+on_stream_ended(void *arg)
+{
+	struct client *client = arg;
+
+	log_debug("stream %u: the far end has ended its data", wisp_stream_id(client->stream));
+	if (client->state == CLIENT_OPENING && !begin_stream(client))
+		return;
+	client->server_ended = true;
+	relay_end_data(client->relay);
+	if (client->told)
+		set_timer(client, HALF_CLOSED_CHECK_MS);
+}
+
 static void
 on_stream_closed(void *arg, uint8_t reason)
 {
@@ -407,6 +443,7 @@ static const struct wisp_stream_callbacks stream_callbacks = {
 	.read = on_stream_read,
 	.available = on_stream_available,
 	.granted = on_stream_granted,
+	.ended = on_stream_ended,
 };
 
 /* ---- events ---- */

@@ -13,7 +13,10 @@ import frames
 from procs import GUARD
 
 CONNECT, DATA, CONTINUE, CLOSE, INFO = 1, 2, 3, 4, 5
-NAMES = {CONNECT: "CONNECT", DATA: "DATA", CONTINUE: "CONTINUE", CLOSE: "CLOSE", INFO: "INFO"}
+#: Of our own extension of that id.
+END = 0xf1
+NAMES = {CONNECT: "CONNECT", DATA: "DATA", CONTINUE: "CONTINUE", CLOSE: "CLOSE", INFO: "INFO",
+         END: "END"}
 TCP, UDP = 1, 2
 
 UNKNOWN, VOLUNTARY, NETWORK_ERROR, INCOMPATIBLE = 0x01, 0x02, 0x03, 0x04
@@ -24,6 +27,8 @@ BAD_PASSWORD, BAD_SIGNATURE, CREDENTIALS_REQUIRED = 0xc0, 0xc1, 0xc2
 
 #: Extensions of INFO.
 HAS_UDP, PASSWORD, KEY, MOTD, CONFIRMATION = 1, 2, 3, 4, 5
+#: Our own.
+END_OF_DATA = 0xf1
 
 MAX_DATA = 1 << 16
 
@@ -79,6 +84,11 @@ def credit(stream: int, count: int) -> Packet:
 
 def close(stream: int, reason: int) -> Packet:
     return Packet(CLOSE, stream, bytes([reason]))
+
+
+def end(stream: int) -> Packet:
+    """No more data comes from this side."""
+    return Packet(END, stream)
 
 
 def info(extensions: bytes = b"", major: int = 2, minor: int = 0) -> Packet:

@@ -68,10 +68,10 @@ def test_what_wispsocks_names(fake: FakeServer, options: list[str], named: set[i
 
 
 @pytest.mark.parametrize("options, offered", [
-    ([], {packets.HAS_UDP: b"", packets.CONFIRMATION: b""}),
-    (["--no-udp"], {packets.CONFIRMATION: b""}),
-    (["--motd", "hello"], {packets.HAS_UDP: b"", packets.MOTD: b"hello",
-                           packets.CONFIRMATION: b""}),
+    ([], {packets.HAS_UDP: b"", packets.CONFIRMATION: b"", packets.END_OF_DATA: b"\x01"}),
+    (["--no-udp"], {packets.CONFIRMATION: b"", packets.END_OF_DATA: b"\x01"}),
+    (["--motd", "hello"], {packets.HAS_UDP: b"", packets.MOTD: b"hello", packets.CONFIRMATION: b"",
+                           packets.END_OF_DATA: b"\x01"}),
 ], ids=str)
 def test_what_wispd_offers(start: Start, options: list[str], offered: dict[int, bytes]) -> None:
     with WispClient(start(Wispd(*options)).port, version=2) as client:
