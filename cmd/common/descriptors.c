@@ -14,26 +14,17 @@
 /* How many to keep, and of a few, half. */
 #define KEPT_MAX 16
 
-static size_t
-current_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return LOOKED_AT;
-	return limit.rlim_cur > LIMIT_MAX ? LIMIT_MAX : (size_t)limit.rlim_cur;
-}
-
 size_t
 descriptors_raise_limit(void)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-	return current_limit();
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return LOOKED_AT;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		getrlimit(RLIMIT_NOFILE, &limit);
+	return limit.rlim_cur > LIMIT_MAX ? LIMIT_MAX : (size_t)limit.rlim_cur;
 }
 
 void
@@ -49,14 +40,14 @@ descriptors_fill_standard(void)
 }
 
 void
-descriptors_count(struct descriptors *descriptors)
+descriptors_count(struct descriptors *descriptors, size_t limit)
 {
 	size_t free_count;
 
-	*descriptors = (struct descriptors){.limit = current_limit()};
+	*descriptors = (struct descriptors){.limit = limit};
 	for (int fd = 0; fd < LOOKED_AT; fd++)
 		descriptors->open += fcntl(fd, F_GETFD) != -1;
-	free_count = descriptors->limit > descriptors->open ? descriptors->limit - descriptors->open : 0;
+	free_count = limit > descriptors->open ? limit - descriptors->open : 0;
 	descriptors->kept = free_count / 2 < KEPT_MAX ? free_count / 2 : KEPT_MAX;
 	descriptors->left = free_count > descriptors->kept ? free_count - descriptors->kept : 1;
 }

@@ -17,8 +17,11 @@ struct descriptors {
 	size_t left; /* for clients and what they ask for; 1 at least */
 };
 
-/* Count them. To be called when everything is open that stays open, and before there are clients. */
-void descriptors_count(struct descriptors *descriptors);
+/*
+ * Count them; `limit` is what descriptors_raise_limit() returned. To be called when everything is open that stays open,
+ * and before there are clients.
+ */
+void descriptors_count(struct descriptors *descriptors, size_t limit);
 
 /* Warn that only so many of `whom` are served at once, and why. */
 void descriptors_warn(const struct descriptors *descriptors, size_t count, const char *whom);

@@ -25,6 +25,7 @@ struct settings {
 	int version; /* the position in "2|1" */
 	const char *user_name;
 	struct privileges privileges; /* those that are left */
+	size_t descriptor_limit;
 	int verbosity;
 	char path[1024]; /* the one that is served, when a slash had to be added */
 };
@@ -120,7 +121,6 @@ static bool
 check(struct settings *settings)
 {
 	struct server_options *options = &settings->server;
-	size_t descriptors;
 
 	if ((options->cert == NULL) != (options->cert_key == NULL)) {
 		options_complain(&program, "--cert and --cert-key belong together");
@@ -136,9 +136,10 @@ check(struct settings *settings)
 		return false;
 	}
 	log_set_level(LOG_LEVEL_INFO + settings->verbosity);
-	descriptors = descriptors_raise_limit();
-	if (options->max_clients > descriptors)
-		options->max_clients = descriptors; /* for libwebsockets; the real bound is share_descriptors() */
+	settings->descriptor_limit = descriptors_raise_limit();
+	if (options->max_clients > settings->descriptor_limit)
+		options->max_clients =
+			settings->descriptor_limit; /* for libwebsockets; the real bound is share_descriptors() */
 	return true;
 }
 
@@ -163,12 +164,12 @@ confine(const struct settings *settings)
 
 /* Share out the descriptors that are left: streams cannot take those that are for clients. */
 static void
-share_descriptors(struct server_options *options)
+share_descriptors(struct server_options *options, size_t limit)
 {
 	struct descriptors descriptors;
 	size_t half;
 
-	descriptors_count(&descriptors);
+	descriptors_count(&descriptors, limit);
 	half = descriptors.left > 2 ? descriptors.left / 2 : 1;
 	if (options->max_clients > half) {
 		options->max_clients = half;
@@ -210,7 +211,7 @@ run(struct server *server, struct event_base *base, struct settings *settings)
 	bool good = server_start(server, base, &settings->server);
 
 	if (good) {
-		share_descriptors(&settings->server);
+		share_descriptors(&settings->server, settings->descriptor_limit);
 		good = confine(settings);
 	}
 	if (good) {

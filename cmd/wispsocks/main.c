@@ -33,6 +33,7 @@ struct settings {
 	int versions; /* the position in "auto|1|2" */
 	const char *user_name;
 	struct privileges privileges; /* those that are left */
+	size_t descriptor_limit;
 	int verbosity;
 };
 
@@ -144,7 +145,7 @@ check(struct settings *settings)
 		return false;
 	settings->bridge.tunnel.versions = versions[settings->versions];
 	settings->bridge.tunnel.udp = !settings->no_udp;
-	descriptors_raise_limit();
+	settings->descriptor_limit = descriptors_raise_limit();
 	return true;
 }
 
@@ -196,11 +197,11 @@ confine(const struct settings *settings)
 }
 
 static void
-share_descriptors(struct bridge_options *options)
+share_descriptors(struct bridge_options *options, size_t limit)
 {
 	struct descriptors descriptors;
 
-	descriptors_count(&descriptors);
+	descriptors_count(&descriptors, limit);
 	if (options->max_clients <= descriptors.left)
 		return;
 	options->max_clients = descriptors.left;
@@ -242,7 +243,7 @@ run(struct bridge *bridge, struct event_base *base, struct settings *settings)
 	notify_status("connecting to %s", settings->bridge.tunnel.servers[0].authority);
 	good = bridge_start(bridge, base, &settings->bridge);
 	if (good) {
-		share_descriptors(&settings->bridge);
+		share_descriptors(&settings->bridge, settings->descriptor_limit);
 		good = confine(settings);
 	}
 	if (good) {
