@@ -291,8 +291,21 @@ receive_credit(struct wisp_handshake *handshake, const struct wisp_packet *packe
 
 /* ---- the server's side ---- */
 
+/* Ask the server about a user name and the password behind it, at `text`. */
 static enum wisp_password
-check_password(const struct wisp_server_options *server, const struct wisp_extension *extension)
+ask_about(struct wisp_handshake *handshake, const char *text, size_t user_size, size_t password_size)
+{
+	const struct wisp_server_options *server = handshake->server;
+	struct wisp_identity *identity = &handshake->identity;
+
+	identity->has_user = true;
+	identity->user_size = user_size;
+	memcpy(identity->user, text, user_size);
+	return server->check_password(server->arg, text, user_size, text + user_size, password_size);
+}
+
+static enum wisp_password
+check_password(struct wisp_handshake *handshake, const struct wisp_extension *extension)
 {
 	const char *text = (const char *)extension->data;
 	enum wisp_password verdict = WISP_PASSWORD_WRONG;
@@ -302,14 +315,12 @@ check_password(const struct wisp_server_options *server, const struct wisp_exten
 		return WISP_PASSWORD_WRONG;
 	user_size = extension->data[0];
 	if (user_size <= extension->size - 1)
-		verdict = server->check_password(
-			server->arg, text + 1, user_size, text + 1 + user_size, extension->size - 1 - user_size);
+		verdict = ask_about(handshake, text + 1, user_size, extension->size - 1 - user_size);
 	/* wisp-js 0.5 and wisp-mux 5.1 put the password's size, in two bytes, behind the user name's. */
 	if (verdict != WISP_PASSWORD_WRONG || extension->size < 3 ||
 		extension->size != 3 + user_size + load_le16(extension->data + 1))
 		return verdict;
-	return server->check_password(
-		server->arg, text + 3, user_size, text + 3 + user_size, load_le16(extension->data + 1));
+	return ask_about(handshake, text + 3, user_size, load_le16(extension->data + 1));
 }
 
 /* Why to refuse who has shown this password, or 0. */
@@ -329,16 +340,21 @@ reason_for_password(enum wisp_password verdict)
 
 /* Returns 0 when it is right, or the reason to refuse it. */
 static uint8_t
-check_signature(const struct wisp_handshake *handshake, const struct wisp_extension *extension)
+check_signature(struct wisp_handshake *handshake, const struct wisp_extension *extension)
 {
 	const uint8_t *hash = extension->data + 1;
+	struct wisp_identity *identity = &handshake->identity;
 	const struct wisp_public_key *key;
 
 	if (extension->size != KEY_ANSWER_SIZE || extension->data[0] != ED25519)
 		return WISP_REASON_BAD_SIGNATURE;
+	identity->has_key = true;
+	memcpy(identity->key.hash, hash, WISP_KEY_HASH_SIZE);
 	key = handshake->server->find_key(handshake->server->arg, hash);
 	if (key == NULL)
 		return WISP_REASON_BAD_SIGNATURE;
+	identity->is_key_known = true;
+	identity->key = *key;
 	switch (wisp_public_key_verify(key, handshake->challenge, sizeof handshake->challenge,
 		hash + WISP_KEY_HASH_SIZE, WISP_KEY_SIGNATURE_SIZE)) {
 	case WISP_SIGNATURE_RIGHT:
@@ -369,7 +385,7 @@ check_credentials(struct wisp_handshake *handshake, const struct wisp_packet *in
 	}
 	if (server->check_password != NULL && find_extension(info, WISP_EXTENSION_PASSWORD, &extension)) {
 		handshake->credentials = WISP_CREDENTIALS_PASSWORD;
-		reason = reason_for_password(check_password(server, &extension));
+		reason = reason_for_password(check_password(handshake, &extension));
 		if (reason != 0)
 			return reason;
 	}

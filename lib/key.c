@@ -16,6 +16,9 @@
 /* What OpenSSH encodes: the type and the key, each behind its length in 4 bytes. */
 #define SSH_BLOB_SIZE (4 + sizeof SSH_TYPE - 1 + 4 + WISP_KEY_PUBLIC_SIZE)
 #define SSH_BASE64_SIZE ((SSH_BLOB_SIZE + 2) / 3 * 4)
+#define SSH_START_SIZE (SSH_BLOB_SIZE - WISP_KEY_PUBLIC_SIZE)
+
+static const char ssh_start[] = "\0\0\0\x0b" SSH_TYPE "\0\0\0\x20";
 
 struct wisp_key {
 	EVP_PKEY *pkey;
@@ -138,6 +141,27 @@ wisp_public_key_verify(
 	return result == WISP_SIGNATURE_WRONG ? verify(key, p, n, signature, signature_size) : result;
 }
 
+bool
+wisp_public_key_fingerprint(const struct wisp_public_key *key, char fingerprint[WISP_KEY_FINGERPRINT_SIZE])
+{
+	static const char start[] = "SHA256:";
+	uint8_t blob[SSH_BLOB_SIZE], digest[WISP_KEY_HASH_SIZE];
+	char base64[(WISP_KEY_HASH_SIZE + 2) / 3 * 4 + 1];
+	bool good;
+
+	memcpy(blob, ssh_start, SSH_START_SIZE);
+	memcpy(blob + SSH_START_SIZE, key->bytes, sizeof key->bytes);
+	good = EVP_Digest(blob, sizeof blob, digest, NULL, EVP_sha256(), NULL) == 1;
+	ERR_clear_error();
+	if (!good)
+		return false;
+	EVP_EncodeBlock((unsigned char *)base64, digest, sizeof digest);
+	memcpy(fingerprint, start, sizeof start - 1);
+	memcpy(fingerprint + sizeof start - 1, base64, WISP_KEY_FINGERPRINT_SIZE - sizeof start);
+	fingerprint[WISP_KEY_FINGERPRINT_SIZE - 1] = '\0';
+	return true;
+}
+
 /* ---- lists of public keys ---- */
 
 static bool
@@ -185,15 +209,29 @@ parse_block(const char *text, size_t n, struct wisp_public_key *key)
 	EVP_PKEY *pkey = read_pem(text, n, false);
 	const bool good = pkey != NULL && public_half(pkey, key->bytes);
 
+	key->comment[0] = '\0';
 	EVP_PKEY_free(pkey);
 	return good;
 }
 
-/* RFC 4253 section 6.6, RFC 8709 section 4: "ssh-ed25519", and in base64 the same again and the key. */
+/* What the rest of the line says, without blanks around it. */
+static void
+keep_comment(const char *text, size_t n, struct wisp_public_key *key)
+{
+	while (n > 0 && is_blank(text[0]))
+		text++, n--;
+	while (n > 0 && is_blank(text[n - 1]))
+		n--;
+	if (n > WISP_KEY_COMMENT_MAX)
+		n = WISP_KEY_COMMENT_MAX;
+	memcpy(key->comment, text, n);
+	key->comment[n] = '\0';
+}
+
+/* RFC 4253 section 6.6, RFC 8709 section 4: "ssh-ed25519", in base64 the same again and the key, and a comment. */
 static bool
 parse_ssh(const char *text, size_t n, struct wisp_public_key *key)
 {
-	static const char start[] = "\0\0\0\x0b" SSH_TYPE "\0\0\0\x20";
 	uint8_t blob[SSH_BASE64_SIZE / 4 * 3];
 	const size_t skip = sizeof SSH_TYPE, end = skip + SSH_BASE64_SIZE;
 
@@ -206,9 +244,10 @@ parse_ssh(const char *text, size_t n, struct wisp_public_key *key)
 		return false;
 	if (EVP_DecodeBlock(blob, (const unsigned char *)text + skip, SSH_BASE64_SIZE) != (int)sizeof blob)
 		return false;
-	if (memcmp(blob, start, sizeof start - 1) != 0)
+	if (memcmp(blob, ssh_start, SSH_START_SIZE) != 0)
 		return false;
-	memcpy(key->bytes, blob + sizeof start - 1, sizeof key->bytes);
+	memcpy(key->bytes, blob + SSH_START_SIZE, sizeof key->bytes);
+	keep_comment(text + end, n - end, key);
 	return true;
 }
 

@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "hello.h"
 #include "log.h"
+#include "login.h"
 #include "server.h"
 #include "target.h"
 #include "turn.h"
@@ -131,6 +132,7 @@ on_ready(void *arg)
 	struct peer *peer = arg;
 
 	log_debug("%s: wisp v%u", peer->name, wisp_session_version(peer->session));
+	login_log_success(peer->name, wisp_session_handshake(peer->session));
 }
 
 static void
@@ -157,7 +159,8 @@ static const struct wisp_session_callbacks session_callbacks = {
 static void
 refuse(struct peer *peer)
 {
-	log_info("%s: %s", peer->name, wisp_session_error(peer->session));
+	if (!login_log_failure(peer->name, wisp_session_handshake(peer->session)))
+		log_info("%s: %s", peer->name, wisp_session_error(peer->session));
 	begin_closing(peer);
 }
 
@@ -671,22 +674,20 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-name_peer(struct peer *peer, evutil_socket_t fd)
+name_peer(struct peer *peer, const struct sockaddr *from)
 {
 	static unsigned long count;
-	struct sockaddr_storage storage = {0};
-	socklen_t size = sizeof storage;
 	char text[ADDRESS_TEXT_SIZE];
 
-	if (getpeername(fd, (struct sockaddr *)&storage, &size) == 0 && storage.ss_family != AF_UNIX)
-		address_format((struct sockaddr *)&storage, text);
+	if (from->sa_family != AF_UNIX)
+		address_format(from, text);
 	else
 		snprintf(text, sizeof text, "client %lu", ++count);
 	snprintf(peer->name, sizeof peer->name, "%.*s", (int)sizeof peer->name - 1, text);
 }
 
 bool
-peer_new(struct server *server, evutil_socket_t fd, struct source *source, bool excess)
+peer_new(struct server *server, evutil_socket_t fd, const struct sockaddr *from, struct source *source, bool excess)
 {
 	struct peer *peer = calloc(1, sizeof *peer);
 
@@ -706,7 +707,7 @@ peer_new(struct server *server, evutil_socket_t fd, struct source *source, bool 
 	}
 	datagram_pool_init(&peer->datagrams, DATAGRAMS_MAX);
 	wire_tune_socket(fd);
-	name_peer(peer, fd);
+	name_peer(peer, from);
 	set_timer(peer, UPGRADE_MS);
 	TAILQ_INSERT_TAIL(&server->peers, peer, entry);
 	server->peer_count++;

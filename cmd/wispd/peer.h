@@ -69,7 +69,8 @@ struct peer {
  * Take a connection, which server_forget() takes from its source's count at the end. One in excess is refused with HTTP
  * 429. Returns false, with the socket closed, when it cannot be taken: logged.
  */
-bool peer_new(struct server *server, evutil_socket_t fd, struct source *source, bool excess);
+bool peer_new(
+	struct server *server, evutil_socket_t fd, const struct sockaddr *from, struct source *source, bool excess);
 
 /* End the connection at once, with its streams. */
 void peer_free(struct peer *peer);

@@ -35,7 +35,7 @@ take(struct server *server, evutil_socket_t fd, const struct sockaddr *from)
 	if (excess > TOLD_MAX)
 		close(fd);
 	else
-		taken = peer_new(server, fd, source, excess > 0);
+		taken = peer_new(server, fd, from, source, excess > 0);
 	if (!taken)
 		sources_leave(&server->sources, source);
 }

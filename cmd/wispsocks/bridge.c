@@ -24,7 +24,7 @@ on_accepted(evutil_socket_t fd, const struct sockaddr *from, void *arg)
 		close(fd);
 		return;
 	}
-	client = client_new(bridge, fd, source);
+	client = client_new(bridge, fd, from, source);
 	if (client == NULL) {
 		sources_leave(&bridge->sources, source);
 		log_warning("a program is turned away: out of memory");

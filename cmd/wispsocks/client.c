@@ -534,10 +534,10 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 struct client *
-client_new(struct bridge *bridge, evutil_socket_t fd, struct source *source)
+client_new(struct bridge *bridge, evutil_socket_t fd, const struct sockaddr *from, struct source *source)
 {
 	struct client *client = calloc(1, sizeof *client);
-	struct negotiation *negotiation = malloc(sizeof *negotiation);
+	struct negotiation *negotiation = negotiation_new(from);
 
 	if (client != NULL)
 		client->relay = relay_new(&relay_callbacks, client, &bridge->backlog_bytes);
@@ -545,12 +545,11 @@ client_new(struct bridge *bridge, evutil_socket_t fd, struct source *source)
 		!relay_open(client->relay, bridge->base, fd)) {
 		if (client != NULL)
 			relay_free(client->relay);
-		free(negotiation);
+		negotiation_free(negotiation);
 		free(client);
 		close(fd);
 		return NULL;
 	}
-	negotiation->size = 0;
 	client->bridge = bridge;
 	client->source = source;
 	client->negotiation = negotiation;

@@ -45,7 +45,8 @@ struct client {
  * Take a program's connection, which bridge_forget() takes from its source's count at the end. Returns NULL, with the
  * socket closed, when there is no memory for it.
  */
-struct client *client_new(struct bridge *bridge, evutil_socket_t fd, struct source *source);
+struct client *client_new(
+	struct bridge *bridge, evutil_socket_t fd, const struct sockaddr *from, struct source *source);
 
 /* The request has been read: do what it asks for, or wait for the tunnel. */
 void client_request(struct client *client);

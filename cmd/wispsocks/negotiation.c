@@ -1,10 +1,12 @@
 #include "negotiation.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include <openssl/crypto.h>
 
 #include "accounts.h"
+#include "address.h"
 #include "client.h"
 #include "log.h"
 
@@ -19,6 +21,28 @@ negotiation_free(struct negotiation *negotiation)
 	if (negotiation != NULL)
 		OPENSSL_cleanse(negotiation, sizeof *negotiation);
 	free(negotiation);
+}
+
+struct negotiation *
+negotiation_new(const struct sockaddr *from)
+{
+	struct negotiation *negotiation = malloc(sizeof *negotiation);
+
+	if (negotiation == NULL)
+		return NULL;
+	negotiation->size = 0;
+	if (from->sa_family == AF_UNIX)
+		strcpy(negotiation->from, "a program on this machine");
+	else
+		address_format(from, negotiation->from);
+	return negotiation;
+}
+
+/* Log that a program is not let in, as wispd logs its clients: the manual names the line. */
+static void
+log_login_failure(const struct client *client, const char *why)
+{
+	log_info("%s: login failed: %s; see --auth", client->negotiation->from, why);
 }
 
 /* Send a message of the handshake. Returns false when that was the end of the client. */
@@ -48,11 +72,13 @@ answer_greeting(struct client *client, const struct wisp_socks5_greeting *greeti
 	const uint8_t method = choose_method(client, greeting);
 	uint8_t p[WISP_SOCKS5_METHOD_REPLY_SIZE];
 
+	if (method == WISP_SOCKS5_METHOD_UNACCEPTABLE && client->bridge->accounts != NULL)
+		log_login_failure(client, "it offers no user name and password; give it both");
+	else if (method == WISP_SOCKS5_METHOD_UNACCEPTABLE)
+		log_info("a program insists on authentication, which there is none of; see --auth");
 	if (!reply(client, p, wisp_socks5_method_reply(p, method)))
 		return false;
 	if (method == WISP_SOCKS5_METHOD_UNACCEPTABLE) {
-		log_info("a program offers no SOCKS5 authentication method that is accepted%s",
-			client->bridge->accounts != NULL ? "; give it a user name and a password" : "");
 		client_leave(client);
 		return false;
 	}
@@ -69,13 +95,14 @@ answer_password(struct client *client, const struct wisp_socks5_password *passwo
 	const bool good = verdict == WISP_PASSWORD_RIGHT;
 	uint8_t p[WISP_SOCKS5_PASSWORD_REPLY_SIZE];
 
+	/* Before the answer, which may find the program gone: it is to be counted all the same. */
+	if (verdict == WISP_PASSWORD_WRONG)
+		log_login_failure(client, "wrong user name or password");
+	if (verdict == WISP_PASSWORD_UNKNOWN)
+		log_warning("a program is turned away: its password cannot be checked: out of memory");
 	if (!reply(client, p, wisp_socks5_password_reply(p, good)))
 		return false;
 	if (!good) {
-		if (verdict == WISP_PASSWORD_WRONG)
-			log_info("a program has a wrong user name or password; see --socks-auth");
-		else
-			log_warning("a program is turned away: its password cannot be checked: out of memory");
 		client_leave(client); /* as RFC 1929 section 2 wants it */
 		return false;
 	}

@@ -4,7 +4,11 @@
 
 #include <stdint.h>
 
+#include <sys/socket.h>
+
 #include <wisp/socks5.h>
+
+#include "address.h"
 
 struct client;
 
@@ -12,7 +16,11 @@ struct negotiation {
 	uint8_t message[WISP_SOCKS5_MESSAGE_MAX];
 	size_t size; /* of what has been read of the message */
 	struct wisp_socks5_request request;
+	char from[ADDRESS_TEXT_SIZE]; /* where the program is, for the log */
 };
+
+/* For a program whose connection was accepted from there. NULL without memory. */
+struct negotiation *negotiation_new(const struct sockaddr *from);
 
 /* Wipe it, for there may be a password in it, and free it. NULL is allowed. */
 void negotiation_free(struct negotiation *negotiation);

@@ -107,6 +107,16 @@ enum wisp_credentials {
 	WISP_CREDENTIALS_KEY,
 };
 
+/* Who a client says it is, for the log: as it says, until the handshake is DONE. */
+struct wisp_identity {
+	char user[WISP_USER_MAX]; /* any bytes */
+	size_t user_size;
+	bool has_user;
+	bool has_key;               /* it named a key by its hash */
+	bool is_key_known;          /* the rest of the key is there, too */
+	struct wisp_public_key key; /* the server's copy of it */
+};
+
 /* What a client finds that does not change by trying again. */
 enum wisp_handshake_fault {
 	WISP_FAULT_NONE,
@@ -121,7 +131,7 @@ struct wisp_handshake {
 	bool send_info;
 	bool send_credit;
 	bool send_close;
-	uint8_t close_reason; /* to be sent */
+	uint8_t close_reason; /* to be sent, or sent: why this side refuses the other; or 0 */
 
 	uint8_t version;   /* agreed: 1 or 2; valid when DONE */
 	uint32_t credit;   /* what every TCP stream starts with; valid when DONE */
@@ -138,6 +148,7 @@ struct wisp_handshake {
 	bool motd_offered;
 	const uint8_t *motd; /* client: stands in the packet that was received last; NULL when there is none */
 	size_t motd_size;
+	struct wisp_identity identity;              /* server */
 	uint8_t challenge[WISP_CHALLENGE_SIZE];     /* server */
 	uint8_t signature[WISP_KEY_SIGNATURE_SIZE]; /* client */
 };

@@ -38,10 +38,21 @@ WISP_API const uint8_t *wisp_key_hash(const struct wisp_key *key);
 WISP_API bool wisp_key_sign(
 	const struct wisp_key *key, const uint8_t *p, size_t n, uint8_t signature[WISP_KEY_SIGNATURE_SIZE]);
 
+/* The longest comment that is kept of a key. */
+#define WISP_KEY_COMMENT_MAX 127
+
 struct wisp_public_key {
 	uint8_t bytes[WISP_KEY_PUBLIC_SIZE];
-	uint8_t hash[WISP_KEY_HASH_SIZE]; /* SHA-256 of the bytes */
+	uint8_t hash[WISP_KEY_HASH_SIZE];       /* SHA-256 of the bytes */
+	char comment[WISP_KEY_COMMENT_MAX + 1]; /* of OpenSSH's lines: any text, or "" */
 };
+
+/* "SHA256:", 32 bytes in base64 without padding, and the final NUL. */
+#define WISP_KEY_FINGERPRINT_SIZE 51
+
+/* Write a key's fingerprint as OpenSSH has it. Returns false when OpenSSL cannot compute it. */
+WISP_API bool wisp_public_key_fingerprint(
+	const struct wisp_public_key *key, char fingerprint[WISP_KEY_FINGERPRINT_SIZE]);
 
 enum wisp_key_result {
 	WISP_KEY_END, /* there is no other key in the text */

@@ -16,6 +16,7 @@ walk(const uint8_t *p, size_t n, const struct authorized *authorized)
 	uint8_t *const copy = exact_copy(p, n);
 	const char *text = (const char *)copy;
 	struct wisp_public_key key;
+	char fingerprint[WISP_KEY_FINGERPRINT_SIZE];
 	enum wisp_key_result result;
 	size_t left = n, count = 0;
 	bool good = true;
@@ -28,6 +29,11 @@ walk(const uint8_t *p, size_t n, const struct authorized *authorized)
 		must(result == WISP_KEY_END ? left == 0 : left < before);
 		good &= result != WISP_KEY_INVALID;
 		count += result == WISP_KEY_FOUND;
+		if (result == WISP_KEY_FOUND) {
+			must(memchr(key.comment, '\0', sizeof key.comment) != NULL);
+			must(wisp_public_key_fingerprint(&key, fingerprint) &&
+				strlen(fingerprint) == sizeof fingerprint - 1);
+		}
 		if (result == WISP_KEY_FOUND && authorized != NULL)
 			must(memcmp(authorized_find(authorized, key.hash)->bytes, key.bytes, sizeof key.bytes) == 0);
 	} while (result != WISP_KEY_END);

@@ -61,7 +61,7 @@ def test_curl(wispd: Wispd, origin: Origin, users: Path,
     for who in ("plain:wrong@", "nobody:secret@", "plain:@", "", "secret:plain@"):
         result = curl_as(bridge, who, url)
         assert result.code == 97 and result.output == b"", (who, result)
-    bridge.wait_log("a program has a wrong user name or password.*--socks-auth")
+    bridge.wait_log(r"^127\.0\.0\.1:\d+: login failed: wrong user name or password; see --auth")
     assert "secret" not in bridge.log and "no line feed" not in bridge.log
 
 
@@ -133,7 +133,7 @@ def test_no_method_that_is_accepted(opened: tuple[Bridge, Peer],
     program.shutdown(socket.SHUT_WR)
     assert socks.recv_to_end(program).data == b""
     assert server.barrier() == []
-    bridge.wait_log("authentication method.*give it a user name and a password")
+    bridge.wait_log(r"^127\.0\.0\.1:\d+: login failed: it offers no user name and password")
 
 
 def test_password_is_not_wanted(fake: FakeServer, wispsocks: Callable[..., Bridge]) -> None:

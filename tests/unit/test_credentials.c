@@ -205,6 +205,21 @@ static const char *const missing[] = {
 	[FOR_EITHER] = "the server requires a password or a key",
 };
 
+/* What the server knows of who the client says it is. */
+static void
+expect_identity(const struct wisp_identity *identity, const struct combination *c, enum wisp_credentials shown)
+{
+	assert_int_equal(identity->has_user, shown == WISP_CREDENTIALS_PASSWORD);
+	assert_int_equal(identity->has_key, shown == WISP_CREDENTIALS_KEY);
+	assert_int_equal(identity->is_key_known, shown == WISP_CREDENTIALS_KEY && c->right_key);
+	if (identity->has_user) {
+		assert_int_equal(identity->user_size, strlen(c->client.user));
+		assert_memory_equal(identity->user, c->client.user, identity->user_size);
+	}
+	if (identity->is_key_known)
+		assert_string_equal(identity->key.comment, "user@host");
+}
+
 static void
 expect_outcome(const struct pair *pair, const struct combination *c, const char *log)
 {
@@ -213,6 +228,7 @@ expect_outcome(const struct pair *pair, const struct combination *c, const char 
 
 	assert_int_equal(pair->client.credentials, shown);
 	assert_int_equal(pair->server.credentials, shown);
+	expect_identity(&pair->server.identity, c, shown);
 	switch (reason) {
 	case 0:
 		assert_int_equal(pair->client.state, WISP_HANDSHAKE_DONE);

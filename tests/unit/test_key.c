@@ -48,11 +48,13 @@ static const struct wisp_public_key keys[] = {
 	{"\x58\xe5\x32\x0e\x3a\x05\x9e\x27\x19\xd5\x59\x6f\xc2\xc5\xf5\x5c\xb5\xbf\x52\xef\xed\xbe\xbf\x0e\x26\x2c\x3e"
 	 "\xef\x15\x71\x97\x99",
 		"\x85\x34\xd2\xf4\xa8\xc1\x61\x46\xd3\xb9\xd1\xeb\x43\x11\xcb\x02\xa5\x68\x1a\xfb\x27\x35\x86\xbd\xcb"
-		"\xd4\xa1\x1d\x9e\xe7\x44\x9f"},
+		"\xd4\xa1\x1d\x9e\xe7\x44\x9f",
+		""},
 	{"\x7f\xe9\x41\x2e\x39\xb5\x9a\x6a\x28\xbe\x7d\x04\x03\xb0\x90\xda\xba\x48\x07\x43\x67\x15\xbb\xd4\xbb\x04\x9d"
 	 "\x58\x17\x52\x93\x85",
 		"\x4b\xde\x41\x30\xfe\xaa\x1a\x69\xc7\x7f\xa9\x98\xee\x07\x00\x62\x90\x1e\x84\x08\x1d\xd9\x48\x1e\x6b"
-		"\x37\x7a\xcc\xac\xe7\xda\x9b"},
+		"\x37\x7a\xcc\xac\xe7\xda\x9b",
+		""},
 };
 
 /* ---- private keys ---- */
@@ -209,7 +211,8 @@ read_list(const char *text, size_t n, struct buffer *log)
 		if (result == WISP_KEY_INVALID)
 			buffer_printf(log, "?");
 		for (unsigned i = 0; result == WISP_KEY_FOUND && i < COUNT(keys); i++)
-			if (memcmp(&key, &keys[i], sizeof key) == 0)
+			if (memcmp(key.bytes, keys[i].bytes, sizeof key.bytes) == 0 &&
+				memcmp(key.hash, keys[i].hash, sizeof key.hash) == 0)
 				buffer_printf(log, "%c", 'a' + i);
 	}
 	assert_int_equal(left, 0);
@@ -484,6 +487,65 @@ signatures_are_those_of_rfc_8032(void **state)
 	}
 }
 
+/* ---- what people call them ---- */
+
+static void
+fingerprints_are_those_of_openssh(void **state)
+{
+	/* As ssh-keygen -lf prints them. */
+	static const char *const fingerprints[] = {
+		"SHA256:0xhgk0k2Ab5+HpzVXe9BhPZNbBYk5cObBhuMwPHnw5c",
+		"SHA256:/a5Xn+Hwe0xPEYNCi2W6pYUKN7WPpWQ55pnKOrarvis",
+	};
+	char fingerprint[WISP_KEY_FINGERPRINT_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(keys); i++) {
+		assert_true(wisp_public_key_fingerprint(&keys[i], fingerprint));
+		assert_string_equal(fingerprint, fingerprints[i]);
+	}
+}
+
+static void
+expect_comment(const char *text, size_t n, const char *comment)
+{
+	uint8_t *const copy = exact_copy(text, n);
+	const char *at = (const char *)copy;
+	struct wisp_public_key key;
+
+	memset(&key, 'x', sizeof key);
+	assert_int_equal(wisp_public_key_next(&at, &n, &key), WISP_KEY_FOUND);
+	assert_string_equal(key.comment, comment);
+	free(copy);
+}
+
+#define HUNDRED "1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890"
+
+static void
+comments_are_kept(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t n;
+		const char *comment;
+	} cases[] = {
+		{TEXT(SSH_A), "user@host"},
+		{TEXT(SSH_B), ""},
+		{TEXT(PUBLIC_A), ""},
+		{SSH(BASE64_A), ""},
+		{SSH(BASE64_A " "), ""},
+		{SSH(BASE64_A " \t two words \t\r\n# next"), "two words"},
+		{SSH(BASE64_A " \xc3\xa9\x1b[31m\n"), "\xc3\xa9\x1b[31m"},
+		{SSH(BASE64_A " a\0b\n"), "a"},
+		{SSH(BASE64_A " " HUNDRED "123456789012345678901234567\n"), HUNDRED "123456789012345678901234567"},
+		{SSH(BASE64_A " " HUNDRED "123456789012345678901234567890\n"), HUNDRED "123456789012345678901234567"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		expect_comment(cases[i].text, cases[i].n, cases[i].comment);
+}
+
 int
 main(void)
 {
@@ -498,6 +560,8 @@ main(void)
 		cmocka_unit_test(only_the_key_that_signed_verifies),
 		cmocka_unit_test(each_bit_of_a_signature_counts),
 		cmocka_unit_test(signatures_are_those_of_rfc_8032),
+		cmocka_unit_test(fingerprints_are_those_of_openssh),
+		cmocka_unit_test(comments_are_kept),
 	};
 
 	return cmocka_run_group_tests_name("key", tests, NULL, NULL);
