@@ -65,7 +65,12 @@ judge_status(unsigned status, struct failure *failure)
 	default:
 		break;
 	}
-	if (status >= 500)
+	if ((status >= 200 && status < 400) || status == 511)
+		failure_set(failure, FAILURE_PASSING,
+			"a page comes instead of a WebSocket (HTTP %u): behind a login page? Log in with a browser, or "
+			"check the URL's path",
+			status);
+	else if (status >= 500)
 		failure_set(failure, FAILURE_PASSING, "the server is out of order (HTTP %u)", status);
 	else
 		failure_set(failure, FAILURE_ANSWERED, "there is no WebSocket at this URL (HTTP %u); check its path",

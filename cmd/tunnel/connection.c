@@ -78,10 +78,8 @@ judge_connection_error(struct connection *connection, const char *text)
 	const struct tls *tls = &connection->tls;
 	const char *alert = SSL_alert_desc_string_long(tls->alert);
 
-	if (tls->refused != NULL)
-		failure_set(connection->failure, FAILURE_LASTING,
-			"the server's certificate is refused: %s; %s (--insecure would accept it)", tls->refused,
-			tls->advice);
+	if (tls->refusal.kind != FAILURE_NONE)
+		failure_set(connection->failure, tls->refusal.kind, "%s", tls->refusal.reason);
 	else if (tls->outdated)
 		failure_set(connection->failure, FAILURE_LASTING,
 			"the server speaks neither TLS 1.2 nor 1.3, and what is older is not safe; it needs an update");

@@ -12,7 +12,7 @@ enum failure_kind {
 
 struct failure {
 	enum failure_kind kind;
-	char reason[400];
+	char reason[512];
 };
 
 /* Remember why it is over. The first reason is the one that counts. */

@@ -1,5 +1,6 @@
 #include "route.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "log.h"
@@ -88,6 +89,27 @@ route_go_back(struct route *route)
 	route->server = route->servers;
 }
 
+/* Who redirects elsewhere may not be the server. */
+static void
+doubt(struct failure *failure)
+{
+	const size_t n = strlen(failure->reason);
+
+	failure->kind = FAILURE_PASSING;
+	snprintf(failure->reason + n, sizeof failure->reason - n, "; behind a login page? Then log in with a browser");
+}
+
+void
+route_doubt_redirect(const struct route *route, struct failure *failure)
+{
+	const size_t n = strlen(failure->reason);
+
+	if (failure->kind != FAILURE_ANSWERED || route_is_own_origin(route))
+		return;
+	snprintf(failure->reason + n, sizeof failure->reason - n, "; a redirect has led to %s", route->url.authority);
+	doubt(failure);
+}
+
 bool
 route_redirect(struct route *route, unsigned status, const char *location, struct failure *failure)
 {
@@ -104,12 +126,16 @@ route_redirect(struct route *route, unsigned status, const char *location, struc
 	if (wrong != NULL) {
 		failure_set(failure, FAILURE_ANSWERED, "the server redirects to '%s' (HTTP %u): %s",
 			redact(location, shown, sizeof shown), status, wrong);
+		if (!route->url.tls && url_leaves_host(&route->url, location))
+			doubt(failure);
 		return false;
 	}
 	if (route->redirect_count == REDIRECTS_MAX) {
 		failure_set(failure, FAILURE_ANSWERED,
 			"the server redirects more than %d times, at last to '%.200s' (HTTP %u); check the URL",
 			REDIRECTS_MAX, url.text, status);
+		if (!url_same_origin(route->server, &url))
+			doubt(failure);
 		return false;
 	}
 	log_debug("%s redirects to %s (HTTP %u)", route->url.text, url.text, status);

@@ -71,6 +71,12 @@ void route_go_back(struct route *route);
  */
 bool route_redirect(struct route *route, unsigned status, const char *location, struct failure *failure);
 
+/*
+ * The server has answered and it was not what we want: where a redirect has led us to another origin, that may be a
+ * login page's. Say so, and let it be a passing failure.
+ */
+void route_doubt_redirect(const struct route *route, struct failure *failure);
+
 /* The host to look up next, and its port: the proxy if there is one, but first the server if the proxy does not do it.
  */
 const char *route_host(const struct route *route);

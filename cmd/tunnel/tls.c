@@ -9,6 +9,7 @@
 
 #include "file.h"
 #include "log.h"
+#include "refusal.h"
 
 /* Room for several TLS records, so that one system call brings them all. */
 #define READ_BUFFER_SIZE (128 * 1024)
@@ -18,28 +19,6 @@ keep_verdict(int ok, X509_STORE_CTX *store)
 {
 	(void)store;
 	return ok;
-}
-
-/* What to do about a certificate that is refused. */
-static const char *
-advice(int error)
-{
-	switch (error) {
-	case X509_V_ERR_HOSTNAME_MISMATCH:
-	case X509_V_ERR_IP_ADDRESS_MISMATCH:
-		return "the URL's host is not in its subjectAltName";
-	case X509_V_ERR_CERT_NOT_YET_VALID:
-	case X509_V_ERR_CERT_HAS_EXPIRED:
-		return "set the clock here, or have the server renew it";
-	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-		return "trust its issuer with --cacert";
-	default:
-		return "the server needs another one";
-	}
 }
 
 /* Verify the chain and the name, by the URL alone. What it may match, RFC 9525 section 6 says. */
@@ -64,15 +43,10 @@ verify(X509_STORE_CTX *store, void *arg)
 		     X509_VERIFY_PARAM_set1_host(param, host, strlen(host));
 	X509_STORE_CTX_set_verify_cb(store, keep_verdict);
 	ok = ok && X509_verify_cert(store) == 1;
+	if (!ok)
+		refusal_set(&tls->refusal, X509_STORE_CTX_get0_cert(store), X509_STORE_CTX_get_error(store), host);
 	ERR_clear_error(); /* or the result of the handshake's step would be told by it */
-	if (!ok) {
-		const int error = X509_STORE_CTX_get_error(store);
-
-		tls->refused = X509_verify_cert_error_string(error);
-		tls->advice = advice(error);
-		return 0;
-	}
-	return 1;
+	return ok;
 }
 
 /* A server is told the name that we want (SNI); an address must not stand there (RFC 6066 section 3). */
@@ -232,7 +206,7 @@ tls_aim(struct tls *tls, const struct url *url, bool presents)
 	tls->name[size] = '\0';
 	tls->url = url;
 	tls->presents = presents;
-	tls->refused = tls->advice = NULL;
+	failure_clear(&tls->refusal);
 	tls->outdated = false;
 	tls->alert = -1;
 }

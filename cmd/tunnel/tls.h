@@ -9,6 +9,7 @@
 
 #include <openssl/ssl.h>
 
+#include "failure.h"
 #include "url.h"
 
 struct tls_options {
@@ -25,8 +26,7 @@ struct tls {
 	char name[URL_HOST_SIZE]; /* its host, without the final dot that certificates do not have (RFC 6066 section 3)
 				   */
 	bool presents;            /* our certificate, if the server wants one */
-	const char *refused;      /* why its certificate was refused, or NULL */
-	const char *advice;       /* what to do about that */
+	struct failure refusal;   /* of its certificate; NONE when it was not refused */
 	bool outdated;            /* there is no version of TLS that both sides speak */
 	int alert;                /* how the server refused us (RFC 8446 section 6), or -1 */
 };

@@ -122,6 +122,13 @@ wait_for_next_attempt(struct tunnel *tunnel, bool was_up)
 	evtimer_add(&tunnel->attempt_timer, &tv);
 }
 
+/* Whether the failure of all servers ends us: what is permanent is fatal until the first connection stood. */
+static bool
+is_final(const struct tunnel *tunnel)
+{
+	return tunnel->connections == 0 && !tunnel->options->retry_always && route_is_hopeless(&tunnel->route);
+}
+
 /* The connection, or the attempt, has failed: decide what comes next. */
 static void
 on_failure(struct tunnel *tunnel)
@@ -135,6 +142,7 @@ on_failure(struct tunnel *tunnel)
 	if (was_up)
 		backoff_stood(&tunnel->backoff, clock_now_ms() - tunnel->up_ms);
 	if (connecting) {
+		route_doubt_redirect(&tunnel->route, &tunnel->failure);
 		route_address_failed(&tunnel->route, &tunnel->failure, tunnel->connection.reached);
 		if (tunnel->failure.kind != FAILURE_ANSWERED && route_has_more_addresses(&tunnel->route)) {
 			try_address(tunnel);
@@ -147,7 +155,7 @@ on_failure(struct tunnel *tunnel)
 		go(tunnel);
 		return;
 	}
-	if (!was_up && tunnel->connections == 0 && route_is_hopeless(&tunnel->route)) {
+	if (!was_up && is_final(tunnel)) {
 		tunnel->state = TUNNEL_STOPPED;
 		outage_end(&tunnel->outage);
 		log_error("%s: %s", server->text, tunnel->failure.reason);

@@ -25,6 +25,7 @@ struct tunnel_options {
 	struct url servers[OPTION_LIST_MAX]; /* in the order in which they are preferred */
 	size_t server_count;
 	uint64_t return_ms; /* see route.h */
+	bool retry_always;  /* no failure to connect is final */
 	enum wisp_versions versions;
 	bool udp;     /* use it, where the server has it */
 	bool confirm; /* have streams confirmed, where the server can */

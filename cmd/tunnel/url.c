@@ -208,6 +208,24 @@ url_resolve(const struct url *base, const char *location, struct url *url)
 }
 
 bool
+url_leaves_host(const struct url *base, const char *location)
+{
+	struct evhttp_uri *reference = evhttp_uri_parse(location);
+	const char *host = reference != NULL ? evhttp_uri_get_host(reference) : NULL;
+	bool leaves = false;
+
+	if (host != NULL && host[0] != '\0' && strlen(host) < URL_HOST_SIZE) {
+		const size_t brackets = host[0] == '[';
+		const size_t size = strlen(host) - 2 * brackets;
+
+		leaves = size != strlen(base->host) || strncasecmp(host + brackets, base->host, size) != 0;
+	}
+	if (reference != NULL)
+		evhttp_uri_free(reference);
+	return leaves;
+}
+
+bool
 url_same_origin(const struct url *a, const struct url *b)
 {
 	return a->tls == b->tls && a->port == b->port && strcasecmp(a->host, b->host) == 0;

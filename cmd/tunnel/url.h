@@ -29,6 +29,9 @@ const char *url_parse(const char *text, struct url *url);
  */
 const char *url_resolve(const struct url *base, const char *location, struct url *url);
 
+/* Whether a redirect from `base` to `location`, which may be any text, leads to another host that may exist. */
+bool url_leaves_host(const struct url *base, const char *location);
+
 /* Whether scheme, host and port are the same. */
 bool url_same_origin(const struct url *a, const struct url *b);
 

@@ -68,6 +68,8 @@ static const struct option_spec option_table[] = {
 		"another one, for when those before it fail; repeatable", 0, 0, NULL},
 	{NULL, "return-after", 0, OPTION_SECONDS, SETTING(bridge.tunnel.return_ms), "SECONDS",
 		"go back to the first server, without streams to cut; 0 is never (300)", 0, YEAR_MS, NULL},
+	{NULL, "retry-always", 0, OPTION_FLAG, SETTING(bridge.tunnel.retry_always), NULL,
+		"try again whatever is wrong, also before the first connection", 0, 0, NULL},
 	{NULL, "proxy", 0, OPTION_PROXY, SETTING(proxy), "URL",
 		"http, socks5, socks5h or socks4a://[USER:PASSWORD@]HOST[:PORT] (https_proxy, all_proxy, no_proxy)", 0,
 		0, NULL},

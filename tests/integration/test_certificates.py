@@ -29,8 +29,7 @@ from wispservers import TlsWispd
 NAME = "wisp.example"
 PAST = ("20200101000000Z", "20200201000000Z")
 FUTURE = ("20480101000000Z", "20490101000000Z")
-WRONG_NAME = "hostname mismatch; .*the URL"
-WRONG_ADDRESS = "IP address mismatch; .*the URL"
+WRONG_NAME = WRONG_ADDRESS = r"for .*, not [^;]+; (check the URL|.* another one)"
 UNKNOWN_ISSUER = "issuer.*--cacert"
 
 numbers = itertools.count()
@@ -265,7 +264,7 @@ def test_bad_certificate(start: Start, lead: Callable[..., Way], secrets: list[s
     way.accept_refused()
     assert running.wait_exit() == code
     (error,) = [line for line in running.lines if line.startswith("error: ")]
-    assert re.search(f"certificate is refused: .*({case.said})", error), error
+    assert re.search(f"certificate is (refused: .*)?({case.said})", error), error
     assert "s3cret" not in running.log
 
 
