@@ -1,5 +1,6 @@
 #include "dns_channel.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,11 +82,15 @@ receive_dns(
 	return recvfrom(fd, data, n, flags, from, from_size);
 }
 
+/* That nothing listens there is told of an earlier question, and would be lost on that if it were taken for this one's.
+ */
 static ares_ssize_t
 send_dns(ares_socket_t fd, const struct iovec *data, int count, void *arg)
 {
+	const ssize_t n = writev(fd, data, count);
+
 	(void)arg;
-	return writev(fd, data, count);
+	return n < 0 && errno == ECONNREFUSED ? writev(fd, data, count) : n;
 }
 
 /* ---- the loop ---- */
