@@ -48,8 +48,8 @@ struct option_spec {
 	size_t offset;        /* of the member in the program's structure of options */
 	const char *argument; /* its name in --help; NULL for flags. The shells complete files for "FILE" */
 	const char *help;     /* ends in the default, if there is one, in parentheses */
-	size_t min, max;      /* COUNT, SIZE and SECONDS (in milliseconds) */
-	const char *choices;  /* CHOICE and its like: separated by "|" */
+	uint64_t min, max;   /* COUNT, SIZE and SECONDS (in milliseconds); what a size_t cannot hold is too much, too */
+	const char *choices; /* CHOICE and its like: separated by "|" */
 };
 
 struct program {

@@ -1,6 +1,7 @@
 #include "value.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -66,9 +67,16 @@ parse_count(const char *text, const char **end, double *value)
 	       strpbrk(text, "xXpPeE") == NULL;
 }
 
+/* The largest number that the option and its member can take. */
+static uint64_t
+largest(const struct option_spec *option)
+{
+	return option->type == OPTION_SECONDS || option->max < SIZE_MAX ? option->max : SIZE_MAX;
+}
+
 /* A number in the option's range, in its smallest unit. */
 static bool
-parse_number(const struct option_spec *option, const char *text, size_t *number)
+parse_number(const struct option_spec *option, const char *text, uint64_t *number)
 {
 	static const char units[] = "KMG";
 	const char *end;
@@ -82,9 +90,9 @@ parse_number(const struct option_spec *option, const char *text, size_t *number)
 		value *= (double)(1ULL << (10 * (strchr(units, *end++) - units + 1)));
 	if (*end != '\0' || (option->type == OPTION_COUNT && value != floor(value)))
 		return false;
-	if (value < (double)option->min || value > (double)option->max)
+	if (value < (double)option->min || value > (double)largest(option))
 		return false;
-	*number = (size_t)value;
+	*number = (uint64_t)value;
 	/* A time that is not zero does not become zero by rounding, for zero has a meaning of its own. */
 	if (option->type == OPTION_SECONDS && value > 0 && *number == 0)
 		*number = 1;
@@ -94,18 +102,19 @@ parse_number(const struct option_spec *option, const char *text, size_t *number)
 static bool
 set_number(const struct option_spec *option, const char *text, void *member, char wrong[VALUE_WRONG_SIZE])
 {
-	size_t number;
+	uint64_t number;
 
 	if (!parse_number(option, text, &number)) {
 		if (option->type == OPTION_SECONDS)
 			return complain(wrong, text, " is not a time from %g to %g seconds", (double)option->min / 1000,
 				(double)option->max / 1000);
-		return complain(wrong, text, " is not a number from %zu to %zu", option->min, option->max);
+		return complain(
+			wrong, text, " is not a number from %" PRIu64 " to %" PRIu64, option->min, largest(option));
 	}
 	if (option->type == OPTION_SECONDS)
 		*(uint64_t *)member = number;
 	else
-		*(size_t *)member = number;
+		*(size_t *)member = (size_t)number;
 	return true;
 }
 

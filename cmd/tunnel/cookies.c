@@ -61,6 +61,16 @@ is_spent(struct wisp_upgrade_text value)
 	return strtol(text, NULL, 10) <= 0;
 }
 
+/* Where a time_t has 32 bits, some moments are no time_t: those of a century that has not ended are to come. */
+static bool
+is_over(struct tm *tm)
+{
+	const int year = tm->tm_year;
+	const time_t moment = timegm(tm);
+
+	return moment != (time_t)-1 ? moment <= time(NULL) : year < 100;
+}
+
 /* Whether it is past. The dates that servers write are of one of these forms; what is no date is passed over. */
 static bool
 is_past(struct wisp_upgrade_text value)
@@ -74,7 +84,7 @@ is_past(struct wisp_upgrade_text value)
 		struct tm tm = {0};
 
 		if (strptime(text, forms[i], &tm) != NULL)
-			return timegm(&tm) <= time(NULL);
+			return is_over(&tm);
 	}
 	return false;
 }

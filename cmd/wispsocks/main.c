@@ -19,7 +19,7 @@
 #include "wire.h"
 
 #define HOUR_MS (3600 * 1000)
-#define YEAR_MS (365UL * 24 * HOUR_MS)
+#define YEAR_MS (UINT64_C(365) * 24 * HOUR_MS)
 
 struct settings {
 	struct bridge_options bridge;
@@ -56,7 +56,7 @@ static const struct option_spec option_table[] = {
 	{NULL, "max-per-address", 0, OPTION_COUNT, SETTING(bridge.max_per_address), "N",
 		"of these, from one address of another machine; 0 is no limit (1024)", 0, 1000000, NULL},
 	{NULL, "buffer-limit", 0, OPTION_SIZE, SETTING(bridge.buffer_limit_bytes), "SIZE",
-		"received data that programs have not taken yet, in all (64M)", 65536, (size_t)1 << 40, NULL},
+		"received data that programs have not taken yet, in all (64M)", 65536, UINT64_C(1) << 40, NULL},
 	{NULL, "connect-timeout", 0, OPTION_SECONDS, SETTING(bridge.connect_timeout_ms), "SECONDS",
 		"how long a program waits while the tunnel is down (10)", 0, HOUR_MS, NULL},
 	{NULL, "idle-timeout", 0, OPTION_SECONDS, SETTING(bridge.idle_timeout_ms), "SECONDS",

@@ -24,7 +24,7 @@ struct values {
 #define TIME_MAX_MS (3600 * 1000)
 #define COUNT_MAX 65536
 #define SIZE_MIN 65536
-#define SIZE_LARGEST ((size_t)1 << 40)
+#define SIZE_LARGEST (UINT64_C(1) << 40)
 
 #define VALUE(member) offsetof(struct values, member)
 

@@ -216,7 +216,7 @@ on_read(void *arg, uint8_t *p, size_t n)
 		return read_datagram(half, p, n);
 	must(!half->ended);
 	if (n > half->written - half->read)
-		n = half->written - half->read;
+		n = (size_t)(half->written - half->read);
 	if (n > limit)
 		n = limit;
 	fill(half, half->read, p, n);
@@ -231,7 +231,7 @@ on_available(void *arg)
 
 	if (half->read == half->written)
 		return 0;
-	return half->udp ? datagram_size(half, half->read) : half->written - half->read;
+	return half->udp ? datagram_size(half, half->read) : (size_t)(half->written - half->read);
 }
 
 static const struct wisp_stream_callbacks stream_callbacks = {
