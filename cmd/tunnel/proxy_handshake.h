@@ -28,7 +28,7 @@ struct proxy_handshake {
 	const struct proxy *proxy;
 	const struct url *url;
 	const struct address *target; /* the server's, where it is looked up here; NULL for its name */
-	int step;                     /* the protocol's own */
+	unsigned step;                /* the protocol's own */
 	uint8_t message[2 * ADDRESS_JOINED_SIZE + PROXY_BASE64_SIZE + 128];
 	size_t message_size, sent_size;
 	uint8_t answer[PROXY_ANSWER_MAX];
