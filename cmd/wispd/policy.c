@@ -135,3 +135,31 @@ policy_check(const struct policy *policy, const struct sockaddr *sa)
 		return WISP_REASON_INVALID;
 	}
 }
+
+/* Whether two addresses are the same, the ports left out. */
+static bool
+is_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+	const struct sockaddr_in *const a4 = (const void *)a, *const b4 = (const void *)b;
+	const struct sockaddr_in6 *const a6 = (const void *)a, *const b6 = (const void *)b;
+
+	if (a->ss_family != b->ss_family)
+		return false;
+	if (a->ss_family == AF_INET)
+		return a4->sin_addr.s_addr == b4->sin_addr.s_addr;
+	return memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof a6->sin6_addr) == 0;
+}
+
+uint8_t
+policy_check_connected(const struct policy *policy, int fd)
+{
+	struct sockaddr_storage ours = {0}, theirs = {0};
+	socklen_t our_size = sizeof ours, their_size = sizeof theirs;
+
+	if (policy->allow_loopback)
+		return 0;
+	if (getsockname(fd, (struct sockaddr *)&ours, &our_size) != 0 ||
+		getpeername(fd, (struct sockaddr *)&theirs, &their_size) != 0)
+		return WISP_REASON_BLOCKED;
+	return is_same_host(&ours, &theirs) ? WISP_REASON_BLOCKED : 0;
+}

@@ -16,4 +16,10 @@ struct policy {
  */
 uint8_t policy_check(const struct policy *policy, const struct sockaddr *sa);
 
+/*
+ * The same for a connected socket. What both of its ends have as their address is this machine's own, whatever kind it
+ * is: a way to it is loopback.
+ */
+uint8_t policy_check_connected(const struct policy *policy, int fd);
+
 #endif

@@ -13,6 +13,7 @@
 #include "file.h"
 #include "listener.h"
 #include "log.h"
+#include "own.h"
 #include "peer.h"
 #include "resolver.h"
 #include "target.h"
@@ -235,6 +236,7 @@ server_start(struct server *server, struct event_base *base, const struct server
 	memset(server, 0, sizeof *server);
 	server->base = base;
 	server->options = options;
+	server->own = own_open();
 	TAILQ_INIT(&server->peers);
 	TAILQ_INIT(&server->draining);
 	event_assign(&server->tick_timer, base, -1, EV_PERSIST, on_tick, server);
@@ -243,6 +245,7 @@ server_start(struct server *server, struct event_base *base, const struct server
 	if (!set_up_wisp(server))
 		return false;
 	server->resolver = resolver_new(base);
+	server->dialer = (struct dialer){base, server->resolver, &server->target_count, &options->max_targets};
 	server->context = create_context(server);
 	if (server->resolver == NULL || server->context == NULL) {
 		log_error("cannot set up libwebsockets");
@@ -281,10 +284,13 @@ server_stop(struct server *server)
 	while ((peer = TAILQ_FIRST(&server->peers)) != NULL)
 		peer_free(peer);
 	target_drop_draining(server);
+	resolver_share_leave(&server->names);
 	event_del(&server->tick_timer);
 	if (server->context != NULL)
 		lws_context_destroy(server->context);
 	SSL_CTX_free(server->certificate);
+	if (server->own >= 0)
+		close(server->own);
 	resolver_free(server->resolver);
 	accounts_free(server->accounts);
 	authorized_free(server->authorized);

@@ -15,8 +15,10 @@
 
 #include <wisp/handshake.h>
 
+#include "dial.h"
 #include "endpoints.h"
 #include "policy.h"
+#include "resolver.h"
 #include "sources.h"
 
 struct server_options {
@@ -61,10 +63,13 @@ struct server {
 	size_t backlog_bytes;        /* that the targets of all peers have not taken */
 	struct sources sources;      /* where they come from */
 	bool full;                   /* no more are accepted; logged once */
-	size_t target_count;         /* destinations of all peers, and those that are draining */
-	struct target_list draining; /* targets whose stream is over but that have not taken all of it */
+	size_t target_count;         /* sockets of destinations: of all peers, and those that are draining */
+	struct target_list draining; /* targets whose stream is over, to take the rest of it */
 	size_t draining_count;
 	size_t draining_bytes;
+	struct resolver_share names; /* the look-ups for those that are yet to be connected */
+	struct dialer dialer;
+	int own; /* to ask which addresses are this machine's; -1 when that cannot be */
 	struct event tick_timer;
 };
 

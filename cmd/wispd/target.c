@@ -3,23 +3,19 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include "address.h"
-#include "clock.h"
 #include "log.h"
 #include "peer.h"
+#include "reach.h"
 #include "relay.h"
-#include "resolver.h"
 #include "server.h"
 #include "udp.h"
 
-#define RESOLVE_MS 10000
-#define CONNECT_MS 10000
 /* A target that says nothing for so long is asked by keepalive probes whether it is still there, in seconds. */
 #define PROBE_AFTER_S 600
 #define PROBE_EVERY_S 60
@@ -29,50 +25,23 @@
 #define DRAINING_MAX ((size_t)256 << 20)
 #define DRAINING_TARGETS_MAX 4096
 
-enum target_state {
-	TARGET_RESOLVING,
-	TARGET_CONNECTING,
-	TARGET_CONNECTED, /* from here on, the relay knows */
-};
-
 struct target {
 	TAILQ_ENTRY(target) entry;  /* in the server's list, when the stream is over */
 	struct peer *peer;          /* NULL then: it may be gone */
 	struct wisp_stream *stream; /* NULL then */
 	struct server *server;
+	struct reach *reach; /* until it is connected */
 	struct relay *relay;
-	struct event event; /* until CONNECTED: the socket that is being connected, and the time for it */
-	struct resolver_query *query;
-	struct addresses addresses;
-	size_t next_address; /* the next to be tried */
-	int fd;              /* CONNECTING: of the address before it */
-	enum target_state state;
-	uint8_t reason; /* why no address could be connected */
 };
 
-static void on_attempt(evutil_socket_t fd, short what, void *arg);
-
 /* ---- the end ---- */
-
-/* Stop looking up and connecting. */
-static void
-stop_connecting(struct target *target)
-{
-	if (target->query != NULL)
-		resolver_cancel(target->query);
-	target->query = NULL;
-	event_del(&target->event);
-	if (target->fd >= 0)
-		close(target->fd);
-	target->fd = -1;
-}
 
 static void
 target_free(struct target *target, bool reset)
 {
 	struct peer *peer = target->peer;
 
-	stop_connecting(target);
+	reach_cancel(target->reach);
 	if (peer == NULL) {
 		TAILQ_REMOVE(&target->server->draining, target, entry);
 		target->server->draining_count--;
@@ -97,32 +66,6 @@ end(struct target *target, uint8_t reason)
 		wisp_stream_close(target->stream, reason);
 	}
 	target_free(target, true);
-}
-
-static uint8_t
-reason_of(int error)
-{
-	switch (error) {
-	case ECONNREFUSED:
-		return WISP_REASON_REFUSED;
-	case ETIMEDOUT:
-		return WISP_REASON_TIMED_OUT;
-	case ENETUNREACH:
-	case EHOSTUNREACH:
-	case EADDRNOTAVAIL:
-	case ENETDOWN:
-		return WISP_REASON_UNREACHABLE;
-	case EACCES:
-	case EPERM:
-		return WISP_REASON_BLOCKED;
-	case EMFILE:
-	case ENFILE:
-	case ENOBUFS:
-	case ENOMEM:
-		return WISP_REASON_THROTTLED;
-	default:
-		return WISP_REASON_NETWORK_ERROR;
-	}
 }
 
 /* ---- the stream ---- */
@@ -169,6 +112,8 @@ finish(struct target *target)
 		return;
 	}
 	relay_charge(target->relay, &server->draining_bytes);
+	if (target->reach != NULL)
+		reach_outlive_peer(target->reach);
 	peer_check_budget(target->peer);
 	target->peer = NULL;
 	TAILQ_INSERT_TAIL(&server->draining, target, entry);
@@ -204,7 +149,7 @@ on_stream_read(void *arg, uint8_t *p, size_t n)
 	const size_t size = relay_read(target->relay, p, n);
 
 	if (relay_state(target->relay) == RELAY_BROKEN)
-		end(target, reason_of(relay_error(target->relay)));
+		end(target, reach_reason(relay_error(target->relay)));
 	else if (relay_state(target->relay) == RELAY_EOF)
 		end_data(target);
 	return size;
@@ -225,7 +170,7 @@ on_stream_data(void *arg, uint8_t *p, size_t n, bool last)
 
 	(void)last;
 	if (!relay_write(target->relay, p, n))
-		end(target, reason_of(relay_error(target->relay)));
+		end(target, reach_reason(relay_error(target->relay)));
 	else
 		report_backlog(target);
 }
@@ -243,9 +188,7 @@ on_stream_ended(void *arg)
 static bool
 has_something(const struct target *target)
 {
-	if (relay_state(target->relay) == RELAY_CONNECTING)
-		return relay_backlog(target->relay) > 0 && target->query == NULL;
-	return true;
+	return relay_state(target->relay) != RELAY_CONNECTING || relay_backlog(target->relay) > 0;
 }
 
 static void
@@ -289,7 +232,7 @@ on_broken(void *arg)
 	const int error = relay_error(target->relay);
 
 	end(target, error == ETIMEDOUT && relay_backlog(target->relay) > 0 ? WISP_REASON_TRANSFER_TIMED_OUT
-									   : reason_of(error));
+									   : reach_reason(error));
 }
 
 static void
@@ -307,149 +250,46 @@ static const struct relay_callbacks relay_callbacks = {
 
 /* ---- connecting ---- */
 
-/* Start to connect a socket to an address. Returns it, or -1 with errno. */
-static int
-start_connect(const struct address *address)
+/* Find out by probes, after a long silence, whether the destination is still there. */
+static void
+probe(int fd)
 {
-	const struct sockaddr *const sa = (const struct sockaddr *)&address->storage;
-	const int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	const int on = 1, after = PROBE_AFTER_S, every = PROBE_EVERY_S;
 
-	if (fd < 0)
-		return -1;
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &after, sizeof after);
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof every);
-	if (connect(fd, sa, address->size) != 0 && errno != EINPROGRESS) {
-		const int error = errno;
-
-		close(fd);
-		errno = error;
-		return -1;
-	}
-	return fd;
 }
 
-/* A block by policy explains more than an address that did not answer, and that more than what came before. */
-static void
-note_failure(struct target *target, uint8_t reason)
-{
-	if (target->reason != WISP_REASON_BLOCKED)
-		target->reason = reason;
-}
-
-/* Watch the socket that is being connected for as long as it may take. */
 static bool
-watch_attempt(struct target *target, int fd)
+on_reached(void *arg, int fd, uint8_t reason, const char *unresolved)
 {
-	const struct timeval tv = clock_timeval(CONNECT_MS);
+	struct target *target = arg;
 
-	event_del(&target->event);
-	if (event_assign(&target->event, target->server->base, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_attempt,
-		    target) != 0 ||
-		event_add(&target->event, &tv) != 0) {
-		close(fd);
+	target->reach = NULL;
+	if (unresolved != NULL && target->stream != NULL)
+		log_debug("%s: stream %u: the name does not resolve: %s", target->peer->name,
+			wisp_stream_id(target->stream), unresolved);
+	if (fd >= 0 && !relay_open(target->relay, target->server->base, fd)) {
+		fd = -1;
+		reason = WISP_REASON_THROTTLED;
+	}
+	if (fd < 0) {
+		end(target, reason);
 		return false;
 	}
-	target->fd = fd;
-	target->state = TARGET_CONNECTING;
-	return true;
-}
-
-/* Try the addresses from the next one on, until a connection is under way or none is left. */
-static void
-try_addresses(struct target *target)
-{
-	while (target->next_address < target->addresses.count) {
-		const struct address *address = &target->addresses.items[target->next_address++];
-		const uint8_t refusal =
-			policy_check(&target->server->options->policy, (const struct sockaddr *)&address->storage);
-		int fd;
-
-		if (refusal != 0) {
-			note_failure(target, refusal);
-			continue;
-		}
-		fd = start_connect(address);
-		if (fd < 0 || !watch_attempt(target, fd)) {
-			note_failure(target, fd < 0 ? reason_of(errno) : WISP_REASON_THROTTLED);
-			continue;
-		}
-		return;
-	}
-	end(target, target->reason);
-}
-
-static void
-try_next(struct target *target, uint8_t reason)
-{
-	note_failure(target, reason);
-	event_del(&target->event);
-	close(target->fd);
-	target->fd = -1;
-	try_addresses(target);
-}
-
-static void
-on_resolved(enum resolver_result result, const struct addresses *found, void *arg)
-{
-	struct target *target = arg;
-
-	target->query = NULL;
-	target->addresses = *found;
-	if (result != RESOLVER_FOUND && target->stream != NULL)
-		log_debug("%s: stream %u: the name does not resolve: %s", target->peer->name,
-			wisp_stream_id(target->stream), resolver_text(result));
-	try_addresses(target);
-}
-
-/* The relay takes the socket over, which is watched all the while: it costs no system calls. */
-static void
-hand_over(struct target *target)
-{
-	const int fd = target->fd;
-
-	if (!relay_open(target->relay, target->server->base, fd)) {
-		end(target, WISP_REASON_THROTTLED);
-		return;
-	}
-	target->fd = -1;
-	stop_connecting(target);
-	target->state = TARGET_CONNECTED;
+	probe(fd);
 	report_backlog(target);
-	if (target->stream == NULL)
-		return;
-	wisp_stream_confirm(target->stream);
-	wisp_stream_ready(target->stream);
-}
-
-static void
-on_attempt(evutil_socket_t fd, short what, void *arg)
-{
-	struct target *target = arg;
-	int error = 0;
-	socklen_t size = sizeof error;
-
-	if (target->state == TARGET_RESOLVING) {
-		end(target, WISP_REASON_UNREACHABLE);
-		return;
+	if (target->stream != NULL) {
+		wisp_stream_confirm(target->stream);
+		wisp_stream_ready(target->stream);
 	}
-	if (what & EV_TIMEOUT) {
-		try_next(target, WISP_REASON_TIMED_OUT);
-		return;
-	}
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
-		error = errno;
-	if (error != 0)
-		try_next(target, reason_of(error));
-	else if (what & EV_WRITE)
-		hand_over(target);
+	return true;
 }
 
 void
 target_open(struct peer *peer, struct wisp_stream *stream, const struct wisp_destination *destination)
 {
-	const struct timeval tv = clock_timeval(RESOLVE_MS);
 	struct target *target;
 	char host[WISP_HOST_MAX + 1];
 	char text[ADDRESS_JOINED_SIZE];
@@ -479,14 +319,9 @@ target_open(struct peer *peer, struct wisp_stream *stream, const struct wisp_des
 	target->server = peer->server;
 	target->server->target_count++;
 	target->stream = stream;
-	target->reason = WISP_REASON_UNREACHABLE;
-	target->fd = -1;
 	relay_limit_stall(target->relay, STALL_MS);
-	evtimer_assign(&target->event, peer->server->base, on_attempt, target);
-	evtimer_add(&target->event, &tv);
 	wisp_stream_accept(stream, &stream_callbacks, target);
-	target->query =
-		resolver_lookup(peer->server->resolver, &peer->names, host, destination->port, on_resolved, target);
-	if (target->query == NULL)
+	target->reach = reach_start(peer, host, destination->port, SOCK_STREAM, on_reached, target);
+	if (target->reach == NULL)
 		end(target, WISP_REASON_THROTTLED);
 }

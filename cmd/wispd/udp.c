@@ -12,20 +12,19 @@
 #include "datagrams.h"
 #include "log.h"
 #include "peer.h"
-#include "resolver.h"
+#include "reach.h"
 #include "server.h"
 
-#define RESOLVE_MS 10000
 /* How often to read on, when what is read is an error. */
 #define READ_TRIES 8
 
 struct udp {
 	struct peer *peer;
 	struct wisp_stream *stream;
-	struct resolver_query *query;
+	struct reach *reach;          /* until there is a socket */
 	struct datagram_flow waiting; /* until there is a socket */
 	struct event event;           /* of the socket */
-	struct event timer;           /* for the look-up, then for silence */
+	struct event timer;           /* for silence */
 	uint64_t moved_ms;
 	int fd; /* -1 until the name has been looked up */
 };
@@ -42,8 +41,7 @@ static void
 udp_free(struct udp *udp)
 {
 	udp->peer->server->target_count--;
-	if (udp->query != NULL)
-		resolver_cancel(udp->query);
+	reach_cancel(udp->reach);
 	if (udp->fd >= 0) {
 		event_del(&udp->event);
 		close(udp->fd);
@@ -151,70 +149,41 @@ on_socket(evutil_socket_t fd, short what, void *arg)
 	wisp_stream_ready(udp->stream);
 }
 
-/* Open a socket to an address. Returns 0, or the reason why that cannot be. */
-static uint8_t
-open_socket(struct udp *udp, const struct address *address)
+static bool
+watch(struct udp *udp, int fd)
 {
-	struct event_base *base = udp->peer->server->base;
-	const struct sockaddr *const sa = (const struct sockaddr *)&address->storage;
-	const int fd = socket(sa->sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return errno == EAFNOSUPPORT ? WISP_REASON_UNREACHABLE : WISP_REASON_THROTTLED;
-	if (connect(fd, sa, address->size) != 0) {
-		close(fd);
-		return WISP_REASON_UNREACHABLE;
-	}
-	if (event_assign(&udp->event, base, fd, EV_READ | EV_ET | EV_PERSIST, on_socket, udp) != 0 ||
-		event_add(&udp->event, NULL) != 0) {
-		close(fd);
-		return WISP_REASON_THROTTLED;
-	}
+	if (event_assign(&udp->event, udp->peer->server->base, fd, EV_READ | EV_ET | EV_PERSIST, on_socket, udp) != 0 ||
+		event_add(&udp->event, NULL) != 0)
+		return false;
 	udp->fd = fd;
-	return 0;
+	return true;
 }
 
 /* The first address that may be reached, and can, is taken: nothing tells whether anybody answers there. */
-static uint8_t
-open_first(struct udp *udp, const struct addresses *addresses)
+static bool
+on_reached(void *arg, int fd, uint8_t reason, const char *unresolved)
 {
-	uint8_t reason = WISP_REASON_UNREACHABLE;
-
-	for (size_t i = 0; i < addresses->count; i++) {
-		const struct address *address = &addresses->items[i];
-		const uint8_t refusal =
-			policy_check(&udp->peer->server->options->policy, (const struct sockaddr *)&address->storage);
-		const uint8_t failure = refusal != 0 ? refusal : open_socket(udp, address);
-
-		if (failure == 0)
-			return 0;
-		if (reason != WISP_REASON_BLOCKED)
-			reason = failure;
-	}
-	return reason;
-}
-
-static void
-on_resolved(enum resolver_result result, const struct addresses *found, void *arg)
-{
-	struct udp *udp = arg;
 	static uint8_t p[WISP_DATAGRAM_MAX];
-	uint8_t reason;
+	struct udp *udp = arg;
 	size_t size;
 
-	udp->query = NULL;
-	if (result != RESOLVER_FOUND)
+	udp->reach = NULL;
+	if (unresolved != NULL)
 		log_debug("%s: stream %u: the name does not resolve: %s", udp->peer->name, wisp_stream_id(udp->stream),
-			resolver_text(result));
-	reason = open_first(udp, found);
-	if (reason != 0) {
+			unresolved);
+	if (fd >= 0 && !watch(udp, fd)) {
+		fd = -1;
+		reason = WISP_REASON_THROTTLED;
+	}
+	if (fd < 0) {
 		end(udp, reason);
-		return;
+		return false;
 	}
 	udp->moved_ms = clock_now_ms();
 	set_timer(udp, udp->peer->server->options->udp_timeout_ms);
 	while (datagram_pop(&udp->waiting, p, sizeof p, &size))
 		send_datagram(udp, p, size);
+	return true;
 }
 
 static void
@@ -225,9 +194,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	const uint64_t idle_ms = clock_now_ms() - udp->moved_ms;
 
 	(void)fd, (void)what;
-	if (udp->fd < 0)
-		end(udp, WISP_REASON_UNREACHABLE);
-	else if (idle_ms < limit_ms)
+	if (idle_ms < limit_ms)
 		set_timer(udp, limit_ms - idle_ms);
 	else
 		end(udp, WISP_REASON_VOLUNTARY);
@@ -248,9 +215,8 @@ udp_open(struct peer *peer, struct wisp_stream *stream, const char *host, uint16
 	udp->fd = -1;
 	datagram_flow_init(&udp->waiting, &peer->datagrams);
 	evtimer_assign(&udp->timer, peer->server->base, on_timer, udp);
-	set_timer(udp, RESOLVE_MS);
 	wisp_stream_accept(stream, &stream_callbacks, udp);
-	udp->query = resolver_lookup(peer->server->resolver, &peer->names, host, port, on_resolved, udp);
-	if (udp->query == NULL)
+	udp->reach = reach_start(peer, host, port, SOCK_DGRAM, on_reached, udp);
+	if (udp->reach == NULL)
 		end(udp, WISP_REASON_THROTTLED);
 }
