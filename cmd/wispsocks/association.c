@@ -179,9 +179,10 @@ static void
 on_stream_closed(void *arg, uint8_t reason)
 {
 	struct flow *flow = arg;
+	struct bridge *bridge = flow->association->client->bridge;
 
 	log_debug("stream %u: %s (0x%02x)", wisp_stream_id(flow->stream), wisp_reason_text(reason), reason);
-	counters_end(&flow->association->client->bridge->counters, reason);
+	counters_end(&bridge->counters, ends_judge(&bridge->ends, bridge->options->ends_mode, reason, false));
 	flow_free(flow);
 }
 

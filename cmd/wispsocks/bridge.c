@@ -95,6 +95,7 @@ on_tunnel_up(void *arg)
 	struct bridge *bridge = arg;
 	struct client *client, *next;
 
+	ends_begin(&bridge->ends);
 	for (client = TAILQ_FIRST(&bridge->clients); client != NULL; client = next) {
 		next = TAILQ_NEXT(client, entry);
 		client_on_tunnel_up(client);

@@ -16,6 +16,7 @@
 
 #include "counters.h"
 #include "endpoints.h"
+#include "ends.h"
 #include "sources.h"
 #include "tunnel.h"
 
@@ -26,7 +27,8 @@ struct bridge_options {
 	uint64_t idle_timeout_ms; /* 0 for never */
 	uint64_t stall_timeout_ms;
 	uint64_t udp_timeout_ms; /* of a UDP stream on which nothing moves */
-	const char *socks_auth;  /* a file; NULL when programs need not say who they are */
+	enum ends_mode ends_mode;
+	const char *socks_auth; /* a file; NULL when programs need not say who they are */
 	size_t max_clients;
 	size_t max_per_address; /* 0 for no limit */
 	size_t buffer_limit_bytes;
@@ -51,6 +53,7 @@ struct bridge {
 	size_t backlog_bytes; /* received data that programs have not taken yet, all together */
 	struct event stall_timer;
 	struct counters counters;
+	struct ends ends;
 	bool full;        /* no more clients are accepted; logged once */
 	bool over_budget; /* the tunnel is not read */
 	bool hopeless;

@@ -384,6 +384,7 @@ on_stream_data(void *arg, uint8_t *p, size_t n, bool last)
 
 	(void)last;
 	bridge->counters.down_bytes += n;
+	client->has_data = true;
 	if (client->state == CLIENT_OPENING && !begin_stream(client))
 		return;
 	if (!relay_write(client->relay, p, n))
@@ -419,10 +420,13 @@ static void
 on_stream_closed(void *arg, uint8_t reason)
 {
 	struct client *client = arg;
+	struct bridge *bridge = client->bridge;
 
 	log_debug("stream %u: %s (0x%02x)", wisp_stream_id(client->stream), wisp_reason_text(reason), reason);
 	client->stream = NULL;
-	counters_end(&client->bridge->counters, reason);
+	reason = ends_judge(
+		&bridge->ends, bridge->options->ends_mode, reason, client->has_data && !client->server_ended);
+	counters_end(&bridge->counters, reason);
 	if (client->state == CLIENT_OPENING) {
 		client_refuse(client, reply_for(reason));
 		return;
@@ -434,7 +438,7 @@ on_stream_closed(void *arg, uint8_t reason)
 	/* Only a stream that ended well ends like a complete one. */
 	client->state = CLIENT_ENDING;
 	event_del(&client->timer);
-	relay_fail(client->relay, client->bridge->options->stall_timeout_ms);
+	relay_fail(client->relay, bridge->options->stall_timeout_ms);
 }
 
 static const struct wisp_stream_callbacks stream_callbacks = {

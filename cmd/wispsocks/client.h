@@ -37,6 +37,7 @@ struct client {
 	struct association *association; /* ASSOCIATED */
 	struct negotiation *negotiation; /* until the request has been granted */
 	enum client_state state;
+	bool has_data;     /* OPEN: some has come for the program */
 	bool told;         /* OPEN: the program has ended its data, and the far end is told */
 	bool server_ended; /* OPEN: the far end has ended its data, and the program is told */
 };

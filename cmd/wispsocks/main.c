@@ -31,6 +31,7 @@ struct settings {
 	bool open_to_all;
 	bool no_udp;
 	int versions; /* the position in "auto|1|2" */
+	int ends;     /* the position in ENDS_MODES */
 	const char *user_name;
 	struct privileges privileges; /* those that are left */
 	size_t descriptor_limit;
@@ -99,6 +100,8 @@ static const struct option_spec option_table[] = {
 	{NULL, "unverified-credentials", 0, OPTION_FLAG, SETTING(bridge.tunnel.credentials.unverified), NULL,
 		"show them even to a server that TLS has not verified", 0, 0, NULL},
 	{NULL, "wisp", 0, OPTION_CHOICE, SETTING(versions), "1|2|auto", "protocol version (auto)", 0, 0, "auto|1|2"},
+	{NULL, "ends", 0, OPTION_CHOICE, SETTING(ends), "auto|strict|lenient",
+		"whether reason 0x01 after data is a cut or an end (auto)", 0, 0, ENDS_MODES},
 	{NULL, "ping-interval", 0, OPTION_SECONDS, SETTING(bridge.tunnel.ping_interval_ms), "SECONDS",
 		"ping the server; after two without a sign of life it is dead (30)", 10, HOUR_MS, NULL},
 
@@ -147,6 +150,7 @@ check(struct settings *settings)
 		return false;
 	settings->bridge.tunnel.versions = versions[settings->versions];
 	settings->bridge.tunnel.udp = !settings->no_udp;
+	settings->bridge.ends_mode = (enum ends_mode)settings->ends;
 	settings->descriptor_limit = descriptors_raise_limit();
 	return true;
 }
