@@ -108,7 +108,7 @@ judge_lws_end(struct connection *connection, struct lws *wsi, const char *text)
 {
 	if (connection->state == CONNECTION_UPGRADE)
 		tls_read_alert(&connection->tls, lws_get_ssl(wsi));
-	judge_connection_error(connection, text != NULL ? text : "no reason given");
+	judge_connection_error(connection, text != NULL ? text : "it was broken off");
 }
 
 /* Only notes what happened. */
