@@ -65,7 +65,7 @@ judge_status(unsigned status, struct failure *failure)
 	default:
 		break;
 	}
-	if ((status >= 200 && status < 400) || status == 511)
+	if ((status >= 200 && status < 300) || status == 511)
 		failure_set(failure, FAILURE_PASSING,
 			"a page comes instead of a WebSocket (HTTP %u): behind a login page? Log in with a browser, or "
 			"check the URL's path",
