@@ -293,6 +293,16 @@ pump(struct connection *connection)
 	}
 }
 
+static void
+enter(struct connection *connection, enum connection_state state)
+{
+	const enum connection_state from = connection->state;
+
+	connection->state = state;
+	if (connection->callbacks->advanced != NULL)
+		connection->callbacks->advanced(connection->arg, from);
+}
+
 /* ---- the answer ---- */
 
 /*
@@ -306,7 +316,7 @@ take_over(struct connection *connection)
 	carrier_init(&connection->carrier, connection->fd, lws_get_ssl(connection->wsi));
 	memset(&connection->answer, 0, sizeof connection->answer);
 	connection->received = 0;
-	connection->state = CONNECTION_ANSWER;
+	enter(connection, CONNECTION_ANSWER);
 }
 
 /* Nothing more comes, and there is no answer. */
@@ -327,9 +337,9 @@ take_answer(struct connection *connection)
 		connection->request.offers_v2, connection->failure);
 
 	if (answer->kind == ANSWER_OPENS)
-		connection->state = CONNECTION_OPEN;
+		enter(connection, CONNECTION_OPEN);
 	if (answer->kind == ANSWER_REDIRECTS) {
-		connection->state = CONNECTION_REDIRECTED;
+		enter(connection, CONNECTION_REDIRECTED);
 		cookies_take(connection->request.cookies, connection->request.url, answer->head);
 	}
 	connection->received -= taken;
@@ -368,14 +378,14 @@ connection_advance(struct connection *connection)
 
 	if (connection->state == CONNECTION_TCP && is_established(connection)) {
 		connection->reached = true;
-		connection->state = request->proxy != NULL ? CONNECTION_PROXY : CONNECTION_UPGRADE;
+		enter(connection, request->proxy != NULL ? CONNECTION_PROXY : CONNECTION_UPGRADE);
 		if (request->proxy != NULL)
 			proxy_handshake_begin(
 				&connection->proxy_handshake, request->proxy, request->url, request->target);
 	}
 	if (connection->state == CONNECTION_PROXY &&
 		proxy_handshake_advance(&connection->proxy_handshake, connection->fd, connection->failure))
-		connection->state = CONNECTION_UPGRADE;
+		enter(connection, CONNECTION_UPGRADE);
 	if (connection->state == CONNECTION_UPGRADE) {
 		pump(connection);
 		watch(connection);

@@ -59,6 +59,8 @@ struct connection_callbacks {
 	void (*event)(void *arg);
 	/* n bytes arrived, at the end of connection_read(). Returns false, with the failure set, to end it. */
 	bool (*received)(void *arg, uint8_t *p, size_t n);
+	/* It has got on, from this state to the next. May be NULL. */
+	void (*advanced)(void *arg, enum connection_state from);
 };
 
 struct connection {

@@ -126,7 +126,28 @@ wait_for_next_attempt(struct tunnel *tunnel, bool was_up)
 static bool
 is_final(const struct tunnel *tunnel)
 {
-	return tunnel->connections == 0 && !tunnel->options->retry_always && route_is_hopeless(&tunnel->route);
+	const struct tunnel_options *options = tunnel->options;
+
+	return tunnel->connections == 0 &&
+	       (options->once || (!options->retry_always && route_is_hopeless(&tunnel->route)));
+}
+
+/* Tell who watches at which step the failure is. */
+static void
+report_failure(const struct tunnel *tunnel)
+{
+	const struct connection *connection = &tunnel->connection;
+	enum step step = STEP_WISP;
+	char text[STEP_TEXT_SIZE];
+
+	if (tunnel->callbacks->step == NULL)
+		return;
+	if (tunnel->state == TUNNEL_RESOLVING)
+		step = STEP_NAME;
+	else if (tunnel->state == TUNNEL_CONNECTING)
+		step = step_of(connection->state, tunnel->route.url.tls);
+	step_describe_failure(step, connection, tunnel->failure.reason, text);
+	tunnel->callbacks->step(tunnel->arg, step, false, text);
 }
 
 /* The connection, or the attempt, has failed: decide what comes next. */
@@ -137,12 +158,14 @@ on_failure(struct tunnel *tunnel)
 	const bool connecting = tunnel->state == TUNNEL_CONNECTING;
 	const struct url *server = tunnel->route.server;
 
+	if (connecting)
+		route_doubt_redirect(&tunnel->route, &tunnel->failure);
+	report_failure(tunnel);
 	tunnel->state = TUNNEL_WAITING;
 	disconnect(tunnel);
 	if (was_up)
 		backoff_stood(&tunnel->backoff, clock_now_ms() - tunnel->up_ms);
 	if (connecting) {
-		route_doubt_redirect(&tunnel->route, &tunnel->failure);
 		route_address_failed(&tunnel->route, &tunnel->failure, tunnel->connection.reached);
 		if (tunnel->failure.kind != FAILURE_ANSWERED && route_has_more_addresses(&tunnel->route)) {
 			try_address(tunnel);
@@ -397,6 +420,17 @@ on_return_timer(evutil_socket_t fd, short what, void *arg)
 /* ---- the session ---- */
 
 static void
+report_wisp(const struct tunnel *tunnel)
+{
+	char text[STEP_TEXT_SIZE];
+
+	if (tunnel->callbacks->step == NULL)
+		return;
+	step_describe_wisp(tunnel->session, text);
+	tunnel->callbacks->step(tunnel->arg, STEP_WISP, true, text);
+}
+
+static void
 on_ready(void *arg)
 {
 	struct tunnel *tunnel = arg;
@@ -417,6 +451,7 @@ on_ready(void *arg)
 	notify_status("connected to %s", tunnel->route.server->authority);
 	introduction_warn(tunnel->session, &tunnel->route);
 	set_return_timer(tunnel, 0);
+	report_wisp(tunnel);
 	tunnel->callbacks->up(tunnel->arg);
 }
 
@@ -509,6 +544,32 @@ try_address(struct tunnel *tunnel)
 	event_active(&tunnel->run_event, EV_TIMEOUT, 0);
 }
 
+/* The connection has got on. That the request is written is no step of its own. */
+static void
+on_advanced(void *arg, enum connection_state from)
+{
+	const struct tunnel *tunnel = arg;
+	const bool tls = tunnel->route.url.tls;
+	const enum step step = step_of(from, tls);
+	char text[STEP_TEXT_SIZE];
+
+	if (tunnel->callbacks->step == NULL || (from == CONNECTION_UPGRADE && !tls))
+		return;
+	step_describe_connection(step, &tunnel->connection, text);
+	tunnel->callbacks->step(tunnel->arg, step, true, text);
+}
+
+static void
+report_name(const struct tunnel *tunnel, const struct addresses *found)
+{
+	char text[STEP_TEXT_SIZE];
+
+	if (tunnel->callbacks->step == NULL)
+		return;
+	step_describe_name(route_host(&tunnel->route), found, text);
+	tunnel->callbacks->step(tunnel->arg, STEP_NAME, true, text);
+}
+
 static void look_up(struct tunnel *tunnel);
 
 static void
@@ -526,6 +587,8 @@ on_resolved(enum resolver_result result, const struct addresses *found, void *ar
 	struct tunnel *tunnel = arg;
 
 	tunnel->query = NULL;
+	if (result == RESOLVER_FOUND)
+		report_name(tunnel, found);
 	if (result != RESOLVER_FOUND) {
 		route_cannot_resolve(&tunnel->route, resolver_text(result), &tunnel->failure);
 		on_failure(tunnel);
@@ -541,6 +604,7 @@ look_up(struct tunnel *tunnel)
 	const struct addresses *given = route_given_addresses(&tunnel->route);
 
 	if (given != NULL) {
+		report_name(tunnel, given);
 		take_addresses(tunnel, given);
 		return;
 	}
@@ -720,6 +784,7 @@ tunnel_new(struct event_base *base, const struct tunnel_options *options, const 
 	static const struct connection_callbacks connection_callbacks = {
 		.event = run,
 		.received = on_received,
+		.advanced = on_advanced,
 	};
 	struct tunnel *tunnel = calloc(1, sizeof *tunnel);
 	bool memory, good;
@@ -758,6 +823,20 @@ tunnel_new(struct event_base *base, const struct tunnel_options *options, const 
 	}
 	begin_attempt(tunnel);
 	return tunnel;
+}
+
+bool
+tunnel_check(const struct tunnel_options *options)
+{
+	struct credentials credentials;
+	struct tls tls;
+	bool good = tls_init(&tls, &options->tls);
+
+	tls_free(&tls);
+	if (!credentials_load(&credentials, &options->credentials))
+		return false;
+	credentials_free(&credentials);
+	return good;
 }
 
 void

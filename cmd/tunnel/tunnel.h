@@ -16,6 +16,7 @@
 #include "options.h"
 #include "overrides.h"
 #include "proxy.h"
+#include "step.h"
 #include "tls.h"
 #include "url.h"
 
@@ -26,6 +27,7 @@ struct tunnel_options {
 	size_t server_count;
 	uint64_t return_ms; /* see route.h */
 	bool retry_always;  /* no failure to connect is final */
+	bool once;          /* every one is, when all servers have been tried */
 	enum wisp_versions versions;
 	bool udp;     /* use it, where the server has it */
 	bool confirm; /* have streams confirmed, where the server can */
@@ -44,11 +46,16 @@ struct tunnel_callbacks {
 	void (*up)(void *arg);
 	/* It makes no sense to go on: the reason has been logged. */
 	void (*hopeless)(void *arg);
+	/* For who watches the attempts, or NULL: a step is done, or has failed, with what can be said of it. */
+	void (*step)(void *arg, enum step step, bool done, const char *text);
 };
 
 /* Begin to connect. `options` and `callbacks` must outlive the tunnel. NULL when that cannot be: logged. */
 struct tunnel *tunnel_new(struct event_base *base, const struct tunnel_options *options,
 	const struct tunnel_callbacks *callbacks, void *arg);
+
+/* Whether the files of a tunnel can be used, without making one. What is wrong is logged. */
+bool tunnel_check(const struct tunnel_options *options);
 
 /* Take leave of the server and end all streams. NULL is allowed. */
 void tunnel_free(struct tunnel *tunnel);

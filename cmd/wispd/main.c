@@ -25,6 +25,7 @@ struct settings {
 	int version; /* the position in "2|1" */
 	const char *user_name;
 	struct privileges privileges; /* those that are left */
+	bool check;
 	size_t descriptor_limit;
 	int verbosity;
 	char path[1024]; /* the one that is served, when a slash had to be added */
@@ -69,6 +70,8 @@ static const struct option_spec option_table[] = {
 
 	{"General", "config", 'c', OPTION_CONFIG, 0, "FILE",
 		"read options from this file too; the command line wins over it", 0, 0, NULL},
+	{NULL, "check", 0, OPTION_FLAG, SETTING(check), NULL,
+		"read options and files, say what is wrong with them, and end", 0, 0, NULL},
 	{NULL, "user-name", 0, OPTION_TEXT, SETTING(user_name), "NAME",
 		"started as root, become this user when all files are read and sockets open", 0, 0, NULL},
 	{NULL, "verbose", 'v', OPTION_MORE, SETTING(verbosity), NULL, "log more: destinations, and why streams end", 0,
@@ -143,22 +146,28 @@ check(struct settings *settings)
 	return true;
 }
 
+#define FILES 4
+
+/* Those that are read again on HUP. */
+static void
+list_files(const struct server_options *options, const char *files[FILES])
+{
+	files[0] = options->cert;
+	files[1] = options->cert_key;
+	files[2] = options->user_file;
+	files[3] = options->authorized_keys;
+}
+
 /* Everything is open and read: give up what is not needed any more. Returns false when that fails: logged. */
 static bool
 confine(const struct settings *settings)
 {
-	const struct server_options *options = &settings->server;
-	const char *const files[] = {
-		options->cert,
-		options->cert_key,
-		options->user_file,
-		options->authorized_keys,
-	};
-	const size_t count = sizeof files / sizeof files[0];
+	const char *files[FILES];
 
-	if (!privileges_drop(&settings->privileges, files, count))
+	list_files(&settings->server, files);
+	if (!privileges_drop(&settings->privileges, files, FILES))
 		return false;
-	sandbox_enter(files, count, &settings->server.endpoints);
+	sandbox_enter(files, FILES, &settings->server.endpoints);
 	return true;
 }
 
@@ -241,6 +250,21 @@ serve(struct settings *settings)
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* --check: the options are good; look at the files. Returns the exit code. */
+static int
+check_files(const struct settings *settings)
+{
+	const char *files[FILES];
+	bool good = server_check(&settings->server);
+
+	list_files(&settings->server, files);
+	if (settings->privileges.name != NULL) /* it warns of those that the user cannot read */
+		good = privileges_drop(&settings->privileges, files, FILES) && good;
+	if (good)
+		log_info("options and files are good");
+	return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -268,5 +292,5 @@ main(int argc, char **argv)
 	if (!privileges_find(settings.user_name, &settings.privileges) ||
 		!endpoints_find(&settings.server.endpoints, &settings.listen, "127.0.0.1:6001"))
 		return EXIT_FAILURE;
-	return serve(&settings);
+	return settings.check ? check_files(&settings) : serve(&settings);
 }

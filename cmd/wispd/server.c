@@ -229,6 +229,20 @@ set_up_wisp(struct server *server)
 }
 
 bool
+server_check(const struct server_options *options)
+{
+	SSL_CTX *certificate = options->cert != NULL ? read_certificate(options) : NULL;
+	struct server server = {.options = options};
+	bool good = load_credentials(&server);
+
+	good = good && (options->cert == NULL || certificate != NULL);
+	SSL_CTX_free(certificate);
+	accounts_free(server.accounts);
+	authorized_free(server.authorized);
+	return good;
+}
+
+bool
 server_start(struct server *server, struct event_base *base, const struct server_options *options)
 {
 	const struct timeval tick = clock_timeval(TICK_MS);

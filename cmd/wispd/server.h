@@ -73,6 +73,9 @@ struct server {
 	struct event tick_timer;
 };
 
+/* Whether the files that the options name can be used, without starting anything. What is wrong is logged. */
+bool server_check(const struct server_options *options);
+
 /* Start everything. Returns false when that cannot be: logged. The caller calls server_stop() in either case. */
 bool server_start(struct server *server, struct event_base *base, const struct server_options *options);
 void server_stop(struct server *server);

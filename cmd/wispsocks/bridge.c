@@ -112,6 +112,20 @@ on_tunnel_hopeless(void *arg)
 }
 
 bool
+bridge_check(const struct bridge_options *options)
+{
+	struct accounts *accounts = NULL;
+	bool good = tunnel_check(&options->tunnel);
+
+	if (options->socks_auth != NULL) {
+		accounts = accounts_read("socks-auth", options->socks_auth);
+		good = good && accounts != NULL;
+	}
+	accounts_free(accounts);
+	return good;
+}
+
+bool
 bridge_start(struct bridge *bridge, struct event_base *base, const struct bridge_options *options)
 {
 	memset(bridge, 0, sizeof *bridge);

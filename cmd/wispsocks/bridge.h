@@ -59,6 +59,9 @@ struct bridge {
 	bool hopeless;
 };
 
+/* Whether the files that the options name can be used, without starting anything. What is wrong is logged. */
+bool bridge_check(const struct bridge_options *options);
+
 /* Start everything. Returns false when that cannot be: logged. The caller calls bridge_stop() in either case. */
 bool bridge_start(struct bridge *bridge, struct event_base *base, const struct bridge_options *options);
 void bridge_stop(struct bridge *bridge);

@@ -15,6 +15,7 @@
 #include "privileges.h"
 #include "sandbox.h"
 #include "signals.h"
+#include "trial.h"
 #include "usage.h"
 #include "wire.h"
 
@@ -34,6 +35,8 @@ struct settings {
 	int ends;     /* the position in ENDS_MODES */
 	const char *user_name;
 	struct privileges privileges; /* those that are left */
+	bool check;
+	const char *probe; /* HOST:PORT; NULL to serve */
 	size_t descriptor_limit;
 	int verbosity;
 };
@@ -107,6 +110,10 @@ static const struct option_spec option_table[] = {
 
 	{"General", "config", 'c', OPTION_CONFIG, 0, "FILE",
 		"read options from this file too; the command line wins over it", 0, 0, NULL},
+	{NULL, "check", 0, OPTION_FLAG, SETTING(check), NULL,
+		"read options and files, say what is wrong with them, and end", 0, 0, NULL},
+	{NULL, "probe", 0, OPTION_TEXT, SETTING(probe), "HOST:PORT",
+		"go there through the server once, print each step with its time, and end", 0, 0, NULL},
 	{NULL, "user-name", 0, OPTION_TEXT, SETTING(user_name), "NAME",
 		"started as root, become this user when all files are read and sockets open", 0, 0, NULL},
 	{NULL, "verbose", 'v', OPTION_MORE, SETTING(verbosity), NULL, "log more: destinations, and why streams end", 0,
@@ -120,6 +127,27 @@ static const struct option_spec option_table[] = {
 	{0},
 };
 
+/* Read where --probe is to go. Returns NULL, or what is wrong with it. */
+static const char *
+parse_target(const char *text, char host[WISP_HOST_MAX + 1], uint16_t *port)
+{
+	*port = 0;
+	if (!address_split(text, strlen(text), host, WISP_HOST_MAX + 1, port) || *port == 0)
+		return "it must be HOST:PORT or [IPV6]:PORT";
+	return NULL;
+}
+
+static const char *
+check_value(const struct option_spec *option, const char *text)
+{
+	char host[WISP_HOST_MAX + 1];
+	uint16_t port;
+
+	if (strcmp(option->name, "probe") == 0)
+		return parse_target(text, host, &port);
+	return usage_check_value(option, text);
+}
+
 static const struct program program = {
 	.name = "wispsocks",
 	.synopsis = "[options] [URL]",
@@ -128,7 +156,7 @@ static const struct program program = {
 	.operand_option = "server",
 	.operand_max = 1,
 	.options = option_table,
-	.check = usage_check_value,
+	.check = check_value,
 };
 
 static struct usage
@@ -181,24 +209,32 @@ check_exposure(const struct settings *settings, bool programs_authenticate)
 	return false;
 }
 
+#define FILES 6
+
+/* Those that are read again on HUP. */
+static void
+list_files(const struct settings *settings, const char *files[FILES])
+{
+	const struct tunnel_options *tunnel = &settings->bridge.tunnel;
+
+	files[0] = settings->bridge.socks_auth;
+	files[1] = tunnel->tls.cacert;
+	files[2] = tunnel->tls.cert;
+	files[3] = tunnel->tls.cert_key;
+	files[4] = tunnel->credentials.password_file;
+	files[5] = tunnel->credentials.key_file;
+}
+
 /* Everything is open and read: give up what is not needed any more. Returns false when that fails: logged. */
 static bool
 confine(const struct settings *settings)
 {
-	const struct tunnel_options *tunnel = &settings->bridge.tunnel;
-	const char *const files[] = {
-		settings->bridge.socks_auth,
-		tunnel->tls.cacert,
-		tunnel->tls.cert,
-		tunnel->tls.cert_key,
-		tunnel->credentials.password_file,
-		tunnel->credentials.key_file,
-	};
-	const size_t count = sizeof files / sizeof files[0];
+	const char *files[FILES];
 
-	if (!privileges_drop(&settings->privileges, files, count))
+	list_files(settings, files);
+	if (!privileges_drop(&settings->privileges, files, FILES))
 		return false;
-	sandbox_enter(files, count, &settings->bridge.endpoints);
+	sandbox_enter(files, FILES, &settings->bridge.endpoints);
 	return true;
 }
 
@@ -282,6 +318,47 @@ serve(struct settings *settings)
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* --check: the options are good; look at the files. Returns the exit code. */
+static int
+check_files(const struct settings *settings)
+{
+	const char *files[FILES];
+	bool good = bridge_check(&settings->bridge);
+
+	list_files(settings, files);
+	if (settings->privileges.name != NULL) /* it warns of those that the user cannot read */
+		good = privileges_drop(&settings->privileges, files, FILES) && good;
+	if (good)
+		log_info("options and files are good");
+	return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* --probe. Returns the exit code. */
+static int
+probe(const struct settings *settings)
+{
+	struct event_base *base = event_base_new();
+	struct trial_options options = {
+		.tunnel = settings->bridge.tunnel,
+		.patience_ms = settings->bridge.connect_timeout_ms,
+	};
+	char host[WISP_HOST_MAX + 1];
+	int code = EXIT_FAILURE;
+
+	parse_target(settings->probe, host, &options.port);
+	options.host = host;
+	if (settings->verbosity == 0)
+		log_set_level(LOG_LEVEL_ERROR); /* the steps say it all */
+	if (base != NULL)
+		code = trial_run(base, &options);
+	else
+		log_error("cannot set up the event loop");
+	if (base != NULL)
+		event_base_free(base);
+	libevent_global_shutdown();
+	return code;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -309,7 +386,11 @@ main(int argc, char **argv)
 	if (!privileges_find(settings.user_name, &settings.privileges) ||
 		!endpoints_find(&settings.bridge.endpoints, &settings.listen, "127.0.0.1:1080"))
 		return EXIT_FAILURE;
-	if (!find_proxies(&settings) || !check_exposure(&settings, settings.bridge.socks_auth != NULL))
+	if (!find_proxies(&settings))
 		return OPTIONS_WRONG;
-	return serve(&settings);
+	if (settings.probe != NULL && !settings.check)
+		return probe(&settings);
+	if (!check_exposure(&settings, settings.bridge.socks_auth != NULL))
+		return OPTIONS_WRONG;
+	return settings.check ? check_files(&settings) : serve(&settings);
 }

@@ -1,0 +1,21 @@
+/* --probe: the whole way to a destination, once, with each step and its time on standard output. For main.c. */
+#ifndef TRIAL_H
+#define TRIAL_H
+
+#include <stdint.h>
+
+#include <event2/event.h>
+
+#include "tunnel.h"
+
+struct trial_options {
+	struct tunnel_options tunnel;
+	const char *host;
+	uint16_t port;
+	uint64_t patience_ms; /* for the server to open the stream */
+};
+
+/* Go there. Returns the exit code; what has failed is logged, too. */
+int trial_run(struct event_base *base, const struct trial_options *options);
+
+#endif
