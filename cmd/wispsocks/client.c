@@ -416,6 +416,15 @@ on_stream_ended(void *arg)
 		set_timer(client, HALF_CLOSED_CHECK_MS);
 }
 
+/* Whether nobody misses anything: both directions have ended, or the program has hung up after there was an answer. */
+static bool
+is_complete(const struct client *client)
+{
+	if (client->state != CLIENT_OPEN || relay_state(client->relay) != RELAY_EOF)
+		return false;
+	return client->server_ended || (client->has_data && peer_is_orphan(relay_socket(client->relay)));
+}
+
 static void
 on_stream_closed(void *arg, uint8_t reason)
 {
@@ -426,7 +435,8 @@ on_stream_closed(void *arg, uint8_t reason)
 	client->stream = NULL;
 	reason = ends_judge(
 		&bridge->ends, bridge->options->ends_mode, reason, client->has_data && !client->server_ended);
-	counters_end(&bridge->counters, reason);
+	if (reason != WISP_REASON_NETWORK_ERROR || !is_complete(client))
+		counters_end(&bridge->counters, reason);
 	if (client->state == CLIENT_OPENING) {
 		client_refuse(client, reply_for(reason));
 		return;

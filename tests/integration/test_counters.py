@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Callable
 
 import packets
@@ -83,6 +84,30 @@ def test_reconnects(fake: FakeServer, wispsocks: Callable[..., Bridge]) -> None:
     seen = counters(bridge)
     assert (seen.connections, seen.reconnects) == (3, 2)
     assert (seen.failed, seen.reasons, seen.open) == (2, "network error 2", 0)
+
+
+def test_complete_requests(fake: FakeServer, wispsocks: Callable[..., Bridge]) -> None:
+    """A tunnel that dies takes nothing from programs that have had their answer and are gone."""
+    bridge = wispsocks(fake.url, "-v")
+    server = fake.accept_open()
+    bridge.wait_connected()
+    for answer, end in ((b"answer", socket.socket.close), (b"", socket.socket.close),
+                        (b"answer", lambda sock: sock.shutdown(socket.SHUT_WR)),
+                        (b"answer", None)):
+        since = bridge.mark()
+        program = bridge.dial(HOST, PORT, b"x")
+        stream = server.recv_connect().stream
+        assert server.recv_data(stream, 1) == b"x"
+        if answer:
+            server.send(packets.data(stream, answer))
+            socks.recv_exactly(program, len(answer))
+        if end:
+            end(program)
+            bridge.wait_log("the program has ended its data", since)
+    server.close()
+    bridge.wait_lost()
+    seen = counters(bridge)
+    assert (seen.tcp, seen.failed, seen.reasons) == (4, 3, "network error 3")
 
 
 def test_ping(fake: FakeServer, wispsocks: Callable[..., Bridge]) -> None:
