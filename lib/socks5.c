@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <arpa/inet.h>
+
 #include "bytes.h"
 
 #define REQUEST_HEADER_SIZE 4
@@ -118,6 +120,21 @@ format_ipv6(struct wisp_socks5_destination *to, const uint8_t *p)
 	}
 }
 
+/* Some programs send IPv6 addresses as they stand in URLs. To servers they would be names that nobody has. */
+static void
+remove_brackets(struct wisp_socks5_destination *to)
+{
+	const size_t n = strlen(to->host);
+	uint8_t address[IPV6_SIZE];
+	char inside[sizeof to->host];
+
+	if (n < 2 || to->host[0] != '[' || to->host[n - 1] != ']')
+		return;
+	snprintf(inside, sizeof inside, "%.*s", (int)n - 2, to->host + 1);
+	if (inet_pton(AF_INET6, inside, address) == 1)
+		memcpy(to->host, inside, n - 1);
+}
+
 static enum wisp_socks5_result
 copy_name(struct wisp_socks5_destination *to, const uint8_t *p, size_t n)
 {
@@ -125,6 +142,7 @@ copy_name(struct wisp_socks5_destination *to, const uint8_t *p, size_t n)
 		return WISP_SOCKS5_BAD_NAME;
 	memcpy(to->host, p, n);
 	to->host[n] = '\0';
+	remove_brackets(to);
 	return WISP_SOCKS5_OK;
 }
 

@@ -118,6 +118,16 @@ allow_trusted(int ruleset)
 	allow(ruleset, "/usr/local/share/ca-certificates", ACCESS_READ_FILE);
 }
 
+/* What the resolver reads, and where /etc/resolv.conf may lead to after something else has taken over the network. */
+static void
+allow_names(int ruleset)
+{
+	allow_file(ruleset, "/etc/resolv.conf");
+	allow_file(ruleset, "/etc/hosts");
+	allow_file(ruleset, "/etc/nsswitch.conf");
+	allow_list(ruleset, "/run/systemd/resolve:/run/NetworkManager:/run/resolvconf:/run/connman");
+}
+
 static void
 allow_sockets(int ruleset, const struct endpoints *endpoints)
 {
@@ -159,8 +169,7 @@ sandbox_enter(const char *const *files, size_t count, const struct endpoints *en
 	for (size_t i = 0; i < count; i++)
 		if (files[i] != NULL)
 			allow_file(ruleset, files[i]);
-	allow_file(ruleset, "/etc/resolv.conf");
-	allow_file(ruleset, "/etc/hosts");
+	allow_names(ruleset);
 	allow_trusted(ruleset);
 	allow_sockets(ruleset, endpoints);
 	if (syscall(SYS_landlock_restrict_self, ruleset, 0) == 0)

@@ -6,16 +6,20 @@
 #include <strings.h>
 
 #include <event2/http.h>
+#include <openssl/crypto.h>
 
 #include <wisp/socks4.h>
 #include <wisp/socks5.h>
 
+#include "idn.h"
 #include "log.h"
 #include "no_proxy.h"
 #include "ourselves.h"
 #include "url.h"
 
 #define OPTION_NAME "--proxy"
+/* With the longest user and password, each byte of them escaped. */
+#define URL_SIZE 4096
 
 static const struct scheme {
 	const char *name;
@@ -126,10 +130,14 @@ read_parts(const struct evhttp_uri *uri, struct proxy *proxy)
 static const char *
 parse(const char *text, const char *origin, struct proxy *proxy)
 {
-	struct evhttp_uri *uri = evhttp_uri_parse(text);
-	const char *wrong;
+	char encoded[URL_SIZE];
+	const char *wrong = idn_encode_url(text, encoded, sizeof encoded);
+	struct evhttp_uri *uri = wrong == NULL ? evhttp_uri_parse(encoded) : NULL;
 
 	memset(proxy, 0, sizeof *proxy);
+	OPENSSL_cleanse(encoded, sizeof encoded);
+	if (wrong != NULL)
+		return wrong;
 	if (uri == NULL)
 		return "it must be SCHEME://[USER:PASSWORD@]HOST[:PORT], with %XX for special characters";
 	wrong = read_parts(uri, proxy);

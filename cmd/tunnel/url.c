@@ -8,11 +8,14 @@
 #include <event2/http.h>
 
 #include "address.h"
+#include "idn.h"
 
 #define WS "ws://"
 #define WSS "wss://"
 #define WS_PORT 80
 #define WSS_PORT 443
+/* What is longer is too long for all of its parts. */
+#define ENCODED_SIZE (2 * URL_TEXT_SIZE)
 
 static bool
 is_address(const char *host, int family)
@@ -90,7 +93,10 @@ parse(const char *text, struct url *url, bool final_slash)
 const char *
 url_parse(const char *text, struct url *url)
 {
-	return parse(text, url, true);
+	char encoded[ENCODED_SIZE];
+	const char *wrong = idn_encode_url(text, encoded, sizeof encoded);
+
+	return wrong != NULL ? wrong : parse(encoded, url, true);
 }
 
 /* ---- redirects ---- */
@@ -197,9 +203,12 @@ resolve(const struct url *base, const struct evhttp_uri *reference, struct url *
 const char *
 url_resolve(const struct url *base, const char *location, struct url *url)
 {
-	struct evhttp_uri *reference = evhttp_uri_parse(location);
-	const char *wrong;
+	char encoded[ENCODED_SIZE];
+	const char *wrong = idn_encode_url(location, encoded, sizeof encoded);
+	struct evhttp_uri *reference = wrong == NULL ? evhttp_uri_parse(encoded) : NULL;
 
+	if (wrong != NULL)
+		return wrong;
 	if (reference == NULL)
 		return "that is no URL";
 	wrong = resolve(base, reference, url);

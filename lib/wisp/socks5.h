@@ -71,7 +71,7 @@ struct wisp_socks5_password {
 /* A destination as a client names it. */
 struct wisp_socks5_destination {
 	uint16_t port;
-	char host[WISP_SOCKS5_HOST_SIZE]; /* the name as it came, or the address as text; terminated */
+	char host[WISP_SOCKS5_HOST_SIZE]; /* the name as it came, or the address as text, no brackets; terminated */
 	size_t host_size;                 /* without the NUL */
 };
 

@@ -160,6 +160,8 @@ def test_names_reach_the_server_as_they_came(fake: FakeServer, host: bytes,
     ("2001:db8:0:0::1", b"2001:db8::1"),
     ("::1", b"::1"),
     ("::ffff:192.0.2.1", b"::ffff:192.0.2.1"),
+    (b"[::1]", b"::1"),
+    (b"[2001:DB8::1]", b"2001:DB8::1"),
 ])
 def test_addresses_reach_the_server_as_text(fake: FakeServer, host: str, text: bytes,
                                             wispsocks: Callable[..., Bridge]) -> None:

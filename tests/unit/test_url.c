@@ -208,6 +208,33 @@ brackets_are_for_addresses(void **state)
 	assert_string_equal(url.text, "ws://[::1]:81/");
 }
 
+/* Hosts are encoded as in browsers (UTS 46, not transitional); what cannot be is refused. */
+static void
+international_names_are_encoded(void **state)
+{
+	static const char *const examples[][2] = {
+		{"ws://b\u00fccher.test/", "ws://xn--bcher-kva.test/"},
+		{"ws://B\u00dcCHER.test:81/a?b", "ws://xn--bcher-kva.test:81/a/?b"},
+		{"wss://stra\u00dfe.test", "wss://xn--strae-oqa.test/"},
+		{"ws://\u4f8b\u3048\u3002\u30c6\u30b9\u30c8/", "ws://xn--r8jz45g.xn--zckzah/"},
+		{"ws://\uff11\uff12\uff17.0.0.1/", "ws://127.0.0.1/"},
+		{"ws://xn--bcher-kva.test/", "ws://xn--bcher-kva.test/"},
+	};
+	static const char *const wrong[] = {"ws://\xff.test/", "ws://a\uff0fb.test/", "ws://\u200d.test/",
+		"ws://a \u00fc.test/", "ws://\u00fc@host/", "ws://host/\u00fc"};
+	struct url url;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(examples); i++) {
+		assert_null(url_parse(examples[i][0], &url));
+		assert_string_equal(url.text, examples[i][1]);
+	}
+	for (size_t i = 0; i < COUNT(wrong); i++)
+		if (url_parse(wrong[i], &url) == NULL)
+			fail_msg("%s is taken for %s", wrong[i], url.text);
+	expect_targets("ws://a/", &(struct example){"ws://b\u00fccher.test/", "ws://xn--bcher-kva.test/"}, 1);
+}
+
 int
 main(void)
 {
@@ -218,6 +245,7 @@ main(void)
 		cmocka_unit_test(length_has_a_limit),
 		cmocka_unit_test(origin_is_scheme_host_and_port),
 		cmocka_unit_test(brackets_are_for_addresses),
+		cmocka_unit_test(international_names_are_encoded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
