@@ -120,15 +120,15 @@ complain_of_name(const struct reader *reader, const char *name)
 	char shown[REDACT_SIZE];
 
 	snprintf(shown, sizeof shown, "%.*s", (int)strcspn(name, BLANKS ":@"), name);
-	for (const struct option_spec *option = reader->program->options; option->name != NULL; option++)
-		if (strcmp(option->name, shown) == 0)
-			return complain(reader, "there is no '=' behind %s", shown);
+	if (options_find(reader->program, shown) != NULL)
+		return complain(reader, "there is no '=' behind %s", shown);
 	return complain(reader, "there is no option '%s'", shown);
 }
 
 static bool
 read_line(struct reader *reader, char *line, size_t size)
 {
+	const struct option_spec *option;
 	char *name, *value;
 
 	if (size > CONFIG_LINE_MAX)
@@ -146,10 +146,8 @@ read_line(struct reader *reader, char *line, size_t size)
 		value = trim(value);
 		name = trim(name);
 	}
-	for (const struct option_spec *option = reader->program->options; option->name != NULL; option++)
-		if (strcmp(option->name, name) == 0)
-			return set(reader, option, value);
-	return complain_of_name(reader, name);
+	option = options_find(reader->program, name);
+	return option != NULL ? set(reader, option, value) : complain_of_name(reader, name);
 }
 
 enum options_result

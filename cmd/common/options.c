@@ -17,6 +17,8 @@
 
 /* getopt's values for options without a letter begin here. */
 #define LONG_ONLY 256
+/* And for aliases. */
+#define ALIAS (LONG_ONLY + OPTIONS_MAX)
 
 void
 options_complain(const struct program *program, const char *format, ...)
@@ -32,9 +34,33 @@ options_complain(const struct program *program, const char *format, ...)
 
 /* The program's table as getopt_long wants it. */
 struct getopt_table {
-	struct option longs[OPTIONS_MAX + 1];
+	struct option longs[OPTIONS_MAX + ALIASES_MAX + 1];
 	char shorts[2 * OPTIONS_MAX + 2];
 };
+
+static const struct option_spec *
+find_name(const struct program *program, const char *name)
+{
+	for (const struct option_spec *option = program->options; option->name != NULL; option++)
+		if (strcmp(option->name, name) == 0)
+			return option;
+	return NULL;
+}
+
+const struct option_spec *
+options_find(const struct program *program, const char *name)
+{
+	const struct option_spec *option = find_name(program, name);
+
+	for (struct option_alias *alias = program->aliases; option == NULL && alias != NULL && alias->name != NULL;
+		alias++) {
+		if (strcmp(alias->name, name) != 0)
+			continue;
+		alias->used = true;
+		option = find_name(program, alias->option);
+	}
+	return option;
+}
 
 static int
 argument_kind(const struct option_spec *option)
@@ -48,9 +74,10 @@ static void
 build_table(const struct program *program, struct getopt_table *table)
 {
 	char *shorts = table->shorts;
+	int i;
 
 	*shorts++ = ':';
-	for (int i = 0; i < OPTIONS_MAX && program->options[i].name != NULL; i++) {
+	for (i = 0; i < OPTIONS_MAX && program->options[i].name != NULL; i++) {
 		const struct option_spec *option = &program->options[i];
 
 		table->longs[i].name = option->name;
@@ -62,14 +89,23 @@ build_table(const struct program *program, struct getopt_table *table)
 		if (option->argument != NULL)
 			*shorts++ = ':';
 	}
+	for (int k = 0; k < ALIASES_MAX && program->aliases != NULL && program->aliases[k].name != NULL; k++, i++) {
+		const struct option_alias *alias = &program->aliases[k];
+
+		table->longs[i].name = alias->name;
+		table->longs[i].has_arg = argument_kind(find_name(program, alias->option));
+		table->longs[i].val = ALIAS + k;
+	}
 }
 
 static const struct option_spec *
-find_option(const struct option_spec *options, int value)
+find_option(const struct program *program, int value)
 {
+	if (value >= ALIAS)
+		return options_find(program, program->aliases[value - ALIAS].name);
 	if (value >= LONG_ONLY)
-		return &options[value - LONG_ONLY];
-	for (const struct option_spec *option = options; option->name != NULL; option++)
+		return &program->options[value - LONG_ONLY];
+	for (const struct option_spec *option = program->options; option->name != NULL; option++)
 		if (option->letter == value)
 			return option;
 	return NULL;
@@ -79,7 +115,7 @@ find_option(const struct option_spec *options, int value)
 static void
 complain_of_option(const struct program *program, int result, const char *argument)
 {
-	const struct option_spec *option = find_option(program->options, optopt);
+	const struct option_spec *option = find_option(program, optopt);
 
 	if (result == ':' && option != NULL)
 		options_complain(program, "--%s needs a value: %s", option->name, option->argument);
@@ -105,13 +141,12 @@ finish_output(void)
 static enum options_result
 look_ahead(const struct program *program, const struct getopt_table *table, int argc, char **argv, const char **config)
 {
-	const struct option_spec *const options = program->options;
 	bool good = true;
 	int value, position;
 
 	optind = 0; /* begin at the beginning */
 	while ((value = getopt_long(argc, argv, table->shorts, table->longs, NULL)) != -1) {
-		const struct option_spec *option = find_option(options, value);
+		const struct option_spec *option = find_option(program, value);
 
 		if (option == NULL) {
 			good = false;
@@ -152,31 +187,26 @@ overrule(const struct program *program, const struct option_spec *option, void *
 static bool
 set_operand(const struct program *program, const char *text, size_t before, void *values, bool overruled[OPTIONS_MAX])
 {
+	const struct option_spec *option = options_find(program, program->operand_option);
 	char wrong[VALUE_WRONG_SIZE];
 
-	for (const struct option_spec *option = program->options; option->name != NULL; option++) {
-		if (strcmp(option->name, program->operand_option) != 0)
-			continue;
-		overrule(program, option, values, overruled);
-		if (value_insert(program, option, text, before, values, wrong))
-			return true;
-		options_complain(program, "%s", wrong);
-		return false;
-	}
+	overrule(program, option, values, overruled);
+	if (value_insert(program, option, text, before, values, wrong))
+		return true;
+	options_complain(program, "%s", wrong);
 	return false;
 }
 
 static enum options_result
 read_arguments(const struct program *program, const struct getopt_table *table, int argc, char **argv, void *values)
 {
-	const struct option_spec *const options = program->options;
 	bool overruled[OPTIONS_MAX] = {false};
 	char wrong[VALUE_WRONG_SIZE], shown[REDACT_SIZE];
 	int value, operands;
 
 	optind = 0;
 	while ((value = getopt_long(argc, argv, table->shorts, table->longs, NULL)) != -1) {
-		const struct option_spec *option = find_option(options, value);
+		const struct option_spec *option = find_option(program, value);
 
 		if (option == NULL) {
 			complain_of_option(program, value, argv[optind - 1]);

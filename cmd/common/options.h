@@ -52,6 +52,14 @@ struct option_spec {
 	const char *choices; /* CHOICE and its like: separated by "|" */
 };
 
+/* Another name of an option, its first one, say: it goes on working, and stands nowhere in --help. */
+struct option_alias {
+	const char *name;   /* NULL ends the list */
+	const char *option; /* that it means */
+	bool used;          /* set when it has been met */
+};
+#define ALIASES_MAX 4
+
 struct program {
 	const char *name;
 	const char *synopsis;       /* what follows the name in the usage line */
@@ -60,6 +68,7 @@ struct program {
 	const char *operand_option; /* the LIST that they are put in front of */
 	int operand_max;            /* how many there may be */
 	const struct option_spec *options;
+	struct option_alias *aliases; /* NULL for none */
 	/* What is wrong with a value, or NULL: for what the type alone does not say. NULL when there is no such thing.
 	 */
 	const char *(*check)(const struct option_spec *option, const char *text);
@@ -78,6 +87,9 @@ enum options_result {
  * what the file says.
  */
 enum options_result options_parse(const struct program *program, int argc, char **argv, void *values);
+
+/* The option that has this name, or had it once and has it as an alias; NULL when there is none. */
+const struct option_spec *options_find(const struct program *program, const char *name);
 
 /* Say, in one line, what is wrong with the usage. */
 void options_complain(const struct program *program, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -117,8 +117,8 @@ bridge_check(const struct bridge_options *options)
 	struct accounts *accounts = NULL;
 	bool good = tunnel_check(&options->tunnel);
 
-	if (options->socks_auth != NULL) {
-		accounts = accounts_read("socks-auth", options->socks_auth);
+	if (options->auth != NULL) {
+		accounts = accounts_read(options->auth_option, options->auth);
 		good = good && accounts != NULL;
 	}
 	accounts_free(accounts);
@@ -137,8 +137,8 @@ bridge_start(struct bridge *bridge, struct event_base *base, const struct bridge
 		.up = on_tunnel_up,
 		.hopeless = on_tunnel_hopeless,
 	};
-	if (options->socks_auth != NULL) {
-		bridge->accounts = accounts_read("socks-auth", options->socks_auth);
+	if (options->auth != NULL) {
+		bridge->accounts = accounts_read(options->auth_option, options->auth);
 		if (bridge->accounts == NULL)
 			return false;
 	}
@@ -161,8 +161,8 @@ bridge_reload(struct bridge *bridge)
 	struct accounts *accounts;
 
 	log_info("reading credentials and certificates again");
-	if (bridge->options->socks_auth != NULL) {
-		accounts = accounts_read("socks-auth", bridge->options->socks_auth);
+	if (bridge->options->auth != NULL) {
+		accounts = accounts_read(bridge->options->auth_option, bridge->options->auth);
 		if (accounts != NULL) {
 			accounts_free(bridge->accounts);
 			bridge->accounts = accounts;

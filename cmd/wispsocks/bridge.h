@@ -28,7 +28,8 @@ struct bridge_options {
 	uint64_t stall_timeout_ms;
 	uint64_t udp_timeout_ms; /* of a UDP stream on which nothing moves */
 	enum ends_mode ends_mode;
-	const char *socks_auth; /* a file; NULL when programs need not say who they are */
+	const char *auth;        /* a file; NULL when programs need not say who they are */
+	const char *auth_option; /* the name by which that was given */
 	size_t max_clients;
 	size_t max_per_address; /* 0 for no limit */
 	size_t buffer_limit_bytes;

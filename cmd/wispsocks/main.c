@@ -48,7 +48,7 @@ static const struct option_spec option_table[] = {
 		"PORT, HOST:PORT, [V6]:PORT or unix:PATH[,mode=MODE]; repeatable (127.0.0.1:1080)", 0, 0, NULL},
 	{NULL, "open-to-all", 0, OPTION_FLAG, SETTING(open_to_all), NULL,
 		"allow --listen where other machines can reach it, and so use the tunnel", 0, 0, NULL},
-	{NULL, "socks-auth", 0, OPTION_TEXT, SETTING(bridge.socks_auth), "FILE",
+	{NULL, "auth", 0, OPTION_TEXT, SETTING(bridge.auth), "FILE",
 		"programs must have a user name and password, of its lines user:password", 0, 0, NULL},
 	{NULL, "wait-open", 0, OPTION_FLAG, SETTING(bridge.tunnel.confirm), NULL,
 		"tell programs only when the server has opened a stream, or why not", 0, 0, NULL},
@@ -127,6 +127,12 @@ static const struct option_spec option_table[] = {
 	{0},
 };
 
+/* Programs other than those of SOCKS will say who they are, too. */
+static struct option_alias aliases[] = {
+	{"socks-auth", "auth", false},
+	{0},
+};
+
 /* Read where --probe is to go. Returns NULL, or what is wrong with it. */
 static const char *
 parse_target(const char *text, char host[WISP_HOST_MAX + 1], uint16_t *port)
@@ -156,6 +162,7 @@ static const struct program program = {
 	.operand_option = "server",
 	.operand_max = 1,
 	.options = option_table,
+	.aliases = aliases,
 	.check = check_value,
 };
 
@@ -179,6 +186,7 @@ check(struct settings *settings)
 	settings->bridge.tunnel.versions = versions[settings->versions];
 	settings->bridge.tunnel.udp = !settings->no_udp;
 	settings->bridge.ends_mode = (enum ends_mode)settings->ends;
+	settings->bridge.auth_option = aliases[0].used ? aliases[0].name : aliases[0].option;
 	settings->descriptor_limit = descriptors_raise_limit();
 	return true;
 }
@@ -204,7 +212,7 @@ check_exposure(const struct settings *settings, bool programs_authenticate)
 	address_format((const struct sockaddr *)&endpoint->address.storage, text);
 	options_complain(&program,
 		"whoever reaches %s could use the tunnel; listen on 127.0.0.1 or a Unix socket, have them "
-		"authenticate with --socks-auth, or allow it with --open-to-all",
+		"authenticate with --auth, or allow it with --open-to-all",
 		text);
 	return false;
 }
@@ -217,7 +225,7 @@ list_files(const struct settings *settings, const char *files[FILES])
 {
 	const struct tunnel_options *tunnel = &settings->bridge.tunnel;
 
-	files[0] = settings->bridge.socks_auth;
+	files[0] = settings->bridge.auth;
 	files[1] = tunnel->tls.cacert;
 	files[2] = tunnel->tls.cert;
 	files[3] = tunnel->tls.cert_key;
@@ -390,7 +398,7 @@ main(int argc, char **argv)
 		return OPTIONS_WRONG;
 	if (settings.probe != NULL && !settings.check)
 		return probe(&settings);
-	if (!check_exposure(&settings, settings.bridge.socks_auth != NULL))
+	if (!check_exposure(&settings, settings.bridge.auth != NULL))
 		return OPTIONS_WRONG;
 	return settings.check ? check_files(&settings) : serve(&settings);
 }

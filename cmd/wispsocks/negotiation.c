@@ -42,7 +42,8 @@ negotiation_new(const struct sockaddr *from)
 static void
 log_login_failure(const struct client *client, const char *why)
 {
-	log_info("%s: login failed: %s; see --auth", client->negotiation->from, why);
+	log_info(
+		"%s: login failed: %s; see --%s", client->negotiation->from, why, client->bridge->options->auth_option);
 }
 
 /* Send a message of the handshake. Returns false when that was the end of the client. */

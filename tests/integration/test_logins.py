@@ -171,7 +171,7 @@ def test_manual_matches_failures(server: Wispd) -> None:
 @pytest.fixture
 def strict(wispd: Wispd, tmp_path: Path, wispsocks: Callable[..., Bridge]) -> Bridge:
     users = write_secret(tmp_path / "users", f"{USER}:{PASSWORD}\n")
-    return wispsocks(f"ws://127.0.0.1:{wispd.port}/", "--socks-auth", users)
+    return wispsocks(f"ws://127.0.0.1:{wispd.port}/", "--auth", users)
 
 
 def test_programs_that_do_not_come_in(strict: Bridge) -> None:
@@ -196,7 +196,7 @@ def test_programs_that_do_not_come_in(strict: Bridge) -> None:
 def test_program_of_a_unix_socket_that_does_not_come_in(start: Start, tmp_path: Path) -> None:
     users = write_secret(tmp_path / "users", f"{USER}:{PASSWORD}\n")
     path = tmp_path / "socket"
-    bridge = start(Program("wispsocks", "-l", f"unix:{path}", "--socks-auth", users,
+    bridge = start(Program("wispsocks", "-l", f"unix:{path}", "--auth", users,
                            "ws://127.0.0.1:1/"))
     bridge.addresses()
     program = socks.open_socket(str(path))

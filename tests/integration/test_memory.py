@@ -64,7 +64,7 @@ def test_wispd_starts(tmp_path: Path, key: Key) -> None:
 def test_wispsocks_starts(tmp_path: Path, key: Key) -> None:
     users = write_secret(tmp_path / "users", "me:secret\n")
     with refusing_port() as port:
-        check_starts("wispsocks", "--socks-auth", users, "--user", "me", "--password-file", users,
+        check_starts("wispsocks", "--auth", users, "--user", "me", "--password-file", users,
                      "--key", key.private, "--proxy", f"http://a:b@127.0.0.1:{port}",
                      f"ws://127.0.0.1:{port}/")
 

@@ -132,7 +132,7 @@ def test_files_that_the_user_cannot_read(start: Start, folder: Path, program: st
     """It is warned of them at once; later on, what has been read stays."""
     readable = own(write_secret(folder / "readable", "me:secret\n"))
     secret = write_secret(folder / "secret", "me:secret\n")
-    option = "--socks-auth" if program == "wispsocks" else "--user-file"
+    option = "--auth" if program == "wispsocks" else "--user-file"
     process = start(Program(program, "-l", f"{HERE}:0", option, secret, "--user-name",
                             USER.pw_name, *more))
     process.wait_log(rf"{WARNING}{secret}: ")
@@ -220,7 +220,7 @@ def test_file_in_another_folder(start: Start, folder: Path, user: list[str]) -> 
     (folder / "links").mkdir()
     link = folder / "links" / "users"
     link.symlink_to(files[0])
-    process = start(Program("wispsocks", "-v", "-l", f"{HERE}:0", "--socks-auth", link, *user, URL))
+    process = start(Program("wispsocks", "-v", "-l", f"{HERE}:0", "--auth", link, *user, URL))
     process.wait_log("^debug: Landlock: " if has_landlock("wispsocks") else "^debug: no Landlock: ")
 
     def hang_up() -> bool:
@@ -229,7 +229,7 @@ def test_file_in_another_folder(start: Start, folder: Path, user: list[str]) -> 
         process.signal(signal.SIGHUP)
         process.wait_log("^reading credentials", since)
         is_taken(process, "nobody")  # which is answered after all that
-        return process.find_log(rf"^error: --socks-auth: .*{link}: Permission denied",
+        return process.find_log(rf"^error: --auth: .*{link}: Permission denied",
                                 since) is not None
 
     assert is_taken(process, "one")
@@ -266,7 +266,7 @@ def test_secrets_are_not_logged(start: Start, tmp_path: Path, origin: Origin,
     programs = write_secret(tmp_path / "programs", f"program:{secrets['socks']}\n")
     server = start(TlsWispd(certificate, "-vvv", "--user-file", users))
     bridge = start(Bridge(server.url, "-vvv", "--cacert", authority.cacert, "--user", "me",
-                          "--password-file", password, "--socks-auth", programs,
+                          "--password-file", password, "--auth", programs,
                           "--header", f"Authorization: Bearer {secrets['token']}"))
     bridge.wait_connected()
     for secret in (secrets["wrong"], secrets["socks"]):

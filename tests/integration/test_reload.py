@@ -257,7 +257,7 @@ def test_programs_that_wait_at_the_change(opened: Opened) -> None:
 def test_socks_auth(fake: FakeServer, tmp_path: Path, wispsocks: Callable[..., Bridge]) -> None:
     """For programs that come from then on; the others, and the tunnel, go on."""
     users = write_secret(tmp_path / "users", "me:one\n")
-    bridge = wispsocks(fake.url, "--socks-auth", users)
+    bridge = wispsocks(fake.url, "--auth", users)
     server = fake.accept_open()
     bridge.wait_connected()
     program, other = bridge.connect(), bridge.connect(socks.greeting(socks.PASSWORD))
@@ -279,7 +279,7 @@ def test_socks_auth(fake: FakeServer, tmp_path: Path, wispsocks: Callable[..., B
             users.chmod(0o644)
         else:
             write_secret(users, broken)
-        bridge.wait_log("^error: --socks-auth: ", hang_up(bridge))
+        bridge.wait_log("^error: --auth: ", hang_up(bridge))
         assert socks.log_in(bridge.connect(), b"me", b"two")
     program.sendall(b"still here")
     assert server.recv() == packets.data(stream, b"still here")

@@ -1,4 +1,4 @@
-"""Passwords of programs (RFC 1929), with --socks-auth."""
+"""Passwords of programs (RFC 1929), with --auth."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from curl import Result, curl
 from fakeserver import FakeServer, Peer
 from origin import Origin, payload_sha256, sha256
 from procs import Program
-from test_cli import URL, check_failure
+from test_cli import URL, check_failure, check_usage_error
 from wispservers import Wispd
 
 HOST, PORT = "example.test", 80
@@ -41,7 +41,7 @@ def users(tmp_path: Path) -> Path:
 def opened(fake: FakeServer, users: Path,
            wispsocks: Callable[..., Bridge]) -> tuple[Bridge, Peer]:
     """A bridge that wants passwords, with its tunnel up."""
-    bridge = wispsocks(fake.url, "--socks-auth", users)
+    bridge = wispsocks(fake.url, "--auth", users)
     server = fake.accept_open()
     bridge.wait_connected()
     return bridge, server
@@ -53,7 +53,7 @@ def curl_as(bridge: Bridge, who: str, url: str) -> Result:
 
 def test_curl(wispd: Wispd, origin: Origin, users: Path,
               wispsocks: Callable[..., Bridge]) -> None:
-    bridge = wispsocks(f"ws://127.0.0.1:{wispd.port}/", "--socks-auth", users, "-vv")
+    bridge = wispsocks(f"ws://127.0.0.1:{wispd.port}/", "--auth", users, "-vv")
     url = origin.url("bytes/3000000/7")
     result = curl_as(bridge, "plain:secret@", url)
     assert result.code == 0, result
@@ -137,7 +137,7 @@ def test_no_method_that_is_accepted(opened: tuple[Bridge, Peer],
 
 
 def test_password_is_not_wanted(fake: FakeServer, wispsocks: Callable[..., Bridge]) -> None:
-    """Without --socks-auth, a program that insists on one is refused."""
+    """Without --auth, a program that insists on one is refused."""
     bridge = wispsocks(fake.url)
     assert socks.recv_method(bridge.connect(socks.greeting(socks.PASSWORD))) == \
         socks.NO_ACCEPTABLE_METHOD
@@ -155,14 +155,52 @@ def test_wrong_version_of_the_password(opened: tuple[Bridge, Peer], version: int
     bridge.wait_log("RFC 1929")
 
 
+# The option's first name
+
+
+@pytest.mark.parametrize("name", ["--auth", "--socks-auth"])
+@pytest.mark.parametrize("where", ["argument", "behind =", "file"])
+def test_names_of_the_option(fake: FakeServer, users: Path, tmp_path: Path, name: str, where: str,
+                             wispsocks: Callable[..., Bridge]) -> None:
+    config = tmp_path / "config"
+    config.write_text(f"{name[2:]} = {users}\n")
+    given = {"argument": [name, users], "behind =": [f"{name}={users}"],
+             "file": ["--config", config]}
+    bridge = wispsocks(fake.url, *given[where])
+    fake.accept_open()
+    program = bridge.connect(socks.greeting(socks.NO_AUTHENTICATION))
+    assert socks.recv_method(program) == socks.NO_ACCEPTABLE_METHOD
+    bridge.wait_log(f"login failed: .* see {name}$")
+
+
+def test_both_names_in_a_file(users: Path, tmp_path: Path) -> None:
+    """They are one option."""
+    config = tmp_path / "config"
+    config.write_text(f"socks-auth = {users}\nauth = {users}\n")
+    assert "auth stands in line 1 already" in check_usage_error("wispsocks", "-c", str(config))
+
+
+@pytest.mark.parametrize("args, says", [
+    (["--socks-auth"], "needs a value"), (["--socks-auth", ""], "the value is empty"),
+    (["--socks"], "needs a value"), (["--socks-auths", "x"], "unknown option"),
+])
+def test_wrong_use_of_the_first_name(args: list[str], says: str) -> None:
+    assert says in check_usage_error("wispsocks", *args)
+
+
+def test_complaint_has_the_name_that_was_given(tmp_path: Path) -> None:
+    for name in ("--auth", "--socks-auth"):
+        check_failure(f"{name}: ", "wispsocks", "-l", "0", name, tmp_path / "missing", URL)
+
+
 # The file
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o660, 0o644, 0o602], ids=oct)
 def test_file_that_others_can_read(users: Path, mode: int) -> None:
     users.chmod(mode)
-    error = check_failure(str(users), "wispsocks", "-l", "0", "--socks-auth", users, URL)
-    assert "--socks-auth" in error and "chmod" in error
+    error = check_failure(str(users), "wispsocks", "-l", "0", "--auth", users, URL)
+    assert "--auth" in error and "chmod" in error
 
 
 @pytest.mark.parametrize("text, line", [
@@ -171,8 +209,8 @@ def test_file_that_others_can_read(users: Path, mode: int) -> None:
 ], ids=repr)
 def test_malformed_line(users: Path, text: bytes, line: int) -> None:
     write_secret(users, text)
-    error = check_failure(str(users), "wispsocks", "-l", "0", "--socks-auth", users, URL)
-    assert "--socks-auth" in error and re.search(rf"\bline {line}\b", error)
+    error = check_failure(str(users), "wispsocks", "-l", "0", "--auth", users, URL)
+    assert "--auth" in error and re.search(rf"\bline {line}\b", error)
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "empty", "comments", "too long"])
@@ -181,13 +219,13 @@ def test_file_that_cannot_be_used(users: Path, tmp_path: Path, kind: str) -> Non
     if kind in contents:
         write_secret(users, contents[kind])
     path = {"missing": tmp_path / "missing", "folder": tmp_path}.get(kind, users)
-    error = check_failure(str(path), "wispsocks", "-l", "0", "--socks-auth", path, URL)
-    assert "--socks-auth" in error
+    error = check_failure(str(path), "wispsocks", "-l", "0", "--auth", path, URL)
+    assert "--auth" in error
 
 
 def test_address_for_others(users: Path, start: Start, origin: Origin, wispd: Wispd) -> None:
     """Nobody uses the tunnel unasked, so --open-to-all is not needed."""
-    bridge = start(Program("wispsocks", "-l", "0.0.0.0:0", "--socks-auth", users,
+    bridge = start(Program("wispsocks", "-l", "0.0.0.0:0", "--auth", users,
                            f"ws://127.0.0.1:{wispd.port}/"))
     with socks.open_socket(bridge.port) as program:
         assert socks.log_in(program, b"plain", b"secret")
@@ -202,7 +240,7 @@ def test_address_for_others(users: Path, start: Start, origin: Origin, wispd: Wi
 def test_many_programs(users: Path, origin: Origin, wispd: Wispd,
                        wispsocks: Callable[..., Bridge]) -> None:
     """50 at once, right and wrong ones mixed."""
-    bridge = wispsocks(f"ws://127.0.0.1:{wispd.port}/", "--socks-auth", users)
+    bridge = wispsocks(f"ws://127.0.0.1:{wispd.port}/", "--auth", users)
     programs = [bridge.connect(socks.greeting(socks.PASSWORD)) for _ in range(50)]
     for number, program in enumerate(programs):
         assert socks.recv_method(program) == socks.PASSWORD
