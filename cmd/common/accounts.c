@@ -51,6 +51,8 @@ add_line(struct accounts *accounts, const char *line, size_t n)
 	user_size = (size_t)(colon - line);
 	if (user_size > USER_MAX)
 		return "the user name is too long";
+	if (user_size + 1 == n)
+		return "the password is empty: put one behind the colon, or take the line out";
 	if (!digest(line, user_size, account->user) || !digest(colon + 1, n - user_size - 1, account->password))
 		return "it cannot be hashed";
 	accounts->count++;

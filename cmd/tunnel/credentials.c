@@ -6,12 +6,19 @@
 #include "file.h"
 #include "log.h"
 
-/* `where` is within what `option` names. Without memory, and when it is too long, there is none: logged. */
+/*
+ * `where` is within what `option` names. Without memory, and when it is empty or too long, there is none: logged. An
+ * empty password is the sign of a variable that was not set, or a file that was not written.
+ */
 static void
 keep_password(struct credentials *credentials, const char *password, const char *option, const char *where)
 {
 	if (strlen(password) > WISP_PASSWORD_MAX) {
 		log_error("%s: the password in %s is too long", option, where);
+		return;
+	}
+	if (password[0] == '\0') {
+		log_error("%s: the password in %s is empty: put one there", option, where);
 		return;
 	}
 	credentials->password = strdup(password);
@@ -29,10 +36,7 @@ load_password(struct credentials *credentials, const char *path)
 	if (text == NULL)
 		return false;
 	text[strcspn(text, "\r\n")] = '\0';
-	if (size == 0)
-		log_error("--password-file: there is no password in %s", path);
-	else
-		keep_password(credentials, text, "--password-file", path);
+	keep_password(credentials, text, "--password-file", path);
 	file_free(text, size);
 	return credentials->password != NULL;
 }

@@ -1,5 +1,6 @@
 /* wispd: a small Wisp server. */
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,13 +86,42 @@ static const struct option_spec option_table[] = {
 	{0},
 };
 
+/*
+ * What is wrong with a path, or NULL. It is compared as it is, so one in another form than that in which clients send
+ * it (RFC 3986 section 3.3) would be reached by nobody.
+ */
+static const char *
+wrong_with_path(const char *path)
+{
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/%";
+	const char *wrong = path + strspn(path, allowed);
+
+	if (path[0] != '/')
+		return "it does not begin with '/'";
+	if (*wrong == '?' || *wrong == '#')
+		return "a query ('?') or a fragment ('#') is no part of a path: leave it out";
+	if (*wrong != '\0')
+		return "it has a character that no path has: write that as '%' and two hexadecimal digits a byte";
+	for (const char *p = strchr(path, '%'); p != NULL; p = strchr(p + 1, '%'))
+		if (!isxdigit((unsigned char)p[1]) || !isxdigit((unsigned char)p[2]))
+			return "there are not two hexadecimal digits behind a '%': write '%' itself as %25";
+	for (const char *p = path; p != NULL; p = strchr(p + 1, '/')) {
+		const size_t n = strcspn(p + 1, "/");
+
+		if ((n == 1 || n == 2) && strspn(p + 1, ".") == n)
+			return "clients leave '.' and '..' out of a path: do so here";
+	}
+	return NULL;
+}
+
 static const char *
 check_value(const struct option_spec *option, const char *text)
 {
-	if (strcmp(option->name, "path") == 0 && text[0] != '/')
-		return "it does not begin with '/'";
+	if (strcmp(option->name, "path") == 0)
+		return wrong_with_path(text);
 	if (strcmp(option->name, "motd") == 0 && strlen(text) > WISP_MOTD_MAX)
-		return "it is too long";
+		return "it is longer than 2048 bytes";
 	return NULL;
 }
 
@@ -265,6 +295,21 @@ check_files(const struct settings *settings)
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* Whoever can connect sends from this machine's address. */
+static void
+warn_if_open_to_all(const struct server_options *options)
+{
+	const struct endpoint *endpoint = endpoints_find_open(&options->endpoints);
+	char text[ADDRESS_TEXT_SIZE];
+
+	if (endpoint == NULL || options->user_file != NULL || options->authorized_keys != NULL)
+		return;
+	address_format((const struct sockaddr *)&endpoint->address.storage, text);
+	log_warning(
+		"anybody who reaches %s may use this server; --user-file or --authorized-keys would let in only some",
+		text);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -292,5 +337,6 @@ main(int argc, char **argv)
 	if (!privileges_find(settings.user_name, &settings.privileges) ||
 		!endpoints_find(&settings.server.endpoints, &settings.listen, "127.0.0.1:6001"))
 		return EXIT_FAILURE;
+	warn_if_open_to_all(&settings.server);
 	return settings.check ? check_files(&settings) : serve(&settings);
 }

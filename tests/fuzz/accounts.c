@@ -21,6 +21,7 @@ check_line(const struct accounts *accounts, const char *line, size_t n)
 	must(colon != NULL && colon > line);
 	user_size = (size_t)(colon - line);
 	password_size = n - user_size - 1;
+	must(password_size > 0);
 	must(accounts_check(accounts, line, user_size, colon + 1, password_size) == WISP_PASSWORD_RIGHT);
 	must(accounts_check(accounts, line, 0, colon + 1, password_size) != WISP_PASSWORD_RIGHT);
 }
@@ -46,7 +47,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 
 	complaints = 0;
 	fuzz_file_open(&file, p, n);
-	accounts = accounts_read("socks-auth", file.path);
+	accounts = accounts_read("auth", file.path);
 	fuzz_file_close(&file);
 	must(complaints == (accounts == NULL));
 	if (accounts != NULL)

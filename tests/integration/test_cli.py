@@ -150,6 +150,16 @@ def test_wrong_usage_of_wispsocks(args: list[str]) -> None:
     ["--buffer", "0"],
     ["--buffer", "many"],
     ["--path", "no-slash"],
+    ["--path", "/a?b"],
+    ["--path", "/a#b"],
+    ["--path", "/a b/"],
+    ["--path", "/\u00fc/"],
+    ["--path", "/a\tb/"],
+    ["--path", "/100%"],
+    ["--path", "/%2x/"],
+    ["--path", "/a/../b/"],
+    ["--path", "/."],
+    ["--path", ""],
     ["--listen", "127.0.0.1:70000"],
     ["--listen"],
     ["stray"],
@@ -258,6 +268,23 @@ def test_listening_for_other_machines(start: Start, listen: str) -> None:
     if "ffff" not in listen:
         start(Program("wispsocks", "-l", listen, "--open-to-all", URL)).addresses()
         start(Program("wispd", "-l", listen)).addresses()
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0"])
+def test_wispd_warns_when_it_is_open_to_all(start: Start, tmp_path: Path, listen: str) -> None:
+    """Once, and not when it asks for credentials, or only this machine reaches it."""
+    anybody = r"^warning: anybody who reaches \S+ may use this server; --user-file or"
+    users = tmp_path / "users"
+    users.write_text("user:password\n")
+    users.chmod(0o600)
+    process = start(Program("wispd", "-l", "127.0.0.1:0", "-l", listen, "-l", listen))
+    process.addresses(3)
+    assert len(re.findall(anybody, process.log, re.MULTILINE)) == 1
+    for options in (["-l", listen, "--user-file", users],
+                    ["-l", "127.0.0.1:0", "-l", "[::1]:0", "-l", f"unix:{tmp_path}/socket"]):
+        process = start(Program("wispd", *options))
+        process.addresses()
+        assert not process.find_log("anybody")
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:0", "127.1.2.3:0", "[::1]:0", "localhost:0"])

@@ -8,6 +8,7 @@ import pty
 import re
 import signal
 import struct
+import subprocess
 from pathlib import Path
 from typing import Callable, NamedTuple
 
@@ -21,7 +22,7 @@ from conftest import Start
 from credentials import Key, make_key, openssl, ssh_line, write_secret
 from fakeserver import FakeServer, Peer
 from origin import Origin, payload_sha256, sha256
-from procs import BUILD, Program, clean_environment
+from procs import BUILD, GUARD, Program, clean_environment
 from proxies import Tinyproxy
 from test_cli import URL, check_failure, check_usage_error
 from wispclient import WispClient
@@ -573,6 +574,23 @@ def test_half_of_a_password(args: list[str]) -> None:
     assert "--user" in error
 
 
+@pytest.mark.parametrize("contents", [b"", b"\n", b"\r\nsecond line\n", None],
+                         ids=["no line", "LF", "CRLF", "environment"])
+def test_empty_password(tmp_path: Path, contents: bytes | None) -> None:
+    """It is the sign of something that was forgotten, and never sent."""
+    where = "WISPSOCKS_PASSWORD"
+    options: list[str | Path] = []
+    if contents is not None:
+        where = str(write_secret(tmp_path / "password", contents))
+        options = ["--password-file", where]
+    done = subprocess.run([BUILD / "cmd/wispsocks/wispsocks", "-l", "0", "-u", USER, *options, URL],
+                          env=clean_environment() | {"WISPSOCKS_PASSWORD": ""},
+                          capture_output=True, text=True, timeout=GUARD, check=False)
+    assert done.returncode == 1
+    (error,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert f"the password in {where} is empty: put one there" in error
+
+
 @pytest.mark.parametrize("option", ["--password-file", "--key", "--user-file"])
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o644, 0o620], ids=oct)
 def test_file_that_others_can_read(tmp_path: Path, files: Files, option: str, mode: int) -> None:
@@ -596,7 +614,7 @@ def command(option: str, path: Path) -> list[str | Path]:
     ("--password-file", b""),
     ("--key", b""), ("--key", b"not PEM\n"), ("--key", "public"), ("--key", "rsa"),
     ("--key", "x25519"), ("--key", "cut"),
-    ("--user-file", b""), ("--user-file", b"no colon\n"),
+    ("--user-file", b""), ("--user-file", b"no colon\n"), ("--user-file", b"user:\n"),
     ("--authorized-keys", b""), ("--authorized-keys", b"# nothing\n"),
     ("--authorized-keys", b"garbage\n"), ("--authorized-keys", "private"),
     ("--authorized-keys", b"ssh-ed25519 AAAA\n"), ("--authorized-keys", "cut public"),

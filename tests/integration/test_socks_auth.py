@@ -26,7 +26,7 @@ LONG_USER, LONG_PASSWORD = b"u" * 255, b"p" * 255
 USERS = (b"# who may use the tunnel\n"
          b"\n"
          b"user:pass:word with spaces \n"
-         b"empty:\r\n"
+         b"space: \r\n"
          b"plain:secret\n"
          + LONG_USER + b":" + LONG_PASSWORD + b"\n"
          b"last:no line feed")
@@ -66,9 +66,9 @@ def test_curl(wispd: Wispd, origin: Origin, users: Path,
 
 
 @pytest.mark.parametrize("user, secret", [
-    (b"user", b"pass:word with spaces "), (b"empty", b""), (LONG_USER, LONG_PASSWORD),
+    (b"user", b"pass:word with spaces "), (b"space", b" "), (LONG_USER, LONG_PASSWORD),
     (b"last", b"no line feed"),
-], ids=["colon", "empty", "255 bytes", "last line"])
+], ids=["colon", "space", "255 bytes", "last line"])
 def test_right_password(opened: tuple[Bridge, Peer], user: bytes, secret: bytes) -> None:
     bridge, server = opened
     program = bridge.connect()
@@ -81,7 +81,7 @@ def test_right_password(opened: tuple[Bridge, Peer], user: bytes, secret: bytes)
 
 @pytest.mark.parametrize("user, secret", [
     (b"", b""), (b"", b"secret"), (b"plain", b""), (b"plain", b"secret "), (b"plain", b"secre"),
-    (b"plain:secret", b""), (b"Plain", b"secret"), (b"empty", b"\0"), (b"plain\0", b"secret"),
+    (b"plain:secret", b""), (b"Plain", b"secret"), (b"space", b""), (b"plain\0", b"secret"),
     (LONG_USER[1:], LONG_PASSWORD), (LONG_USER, LONG_PASSWORD[1:]), (LONG_USER, b"\xff" * 255),
     (b"# who may use the tunnel", b""),
 ], ids=repr)
@@ -205,7 +205,7 @@ def test_file_that_others_can_read(users: Path, mode: int) -> None:
 
 @pytest.mark.parametrize("text, line", [
     (b"no colon\n", 1), (b":no name\n", 1), (b"a:b\n\n# c\nno colon", 4), (b"a:b\r\nbad\r\n", 2),
-    (256 * b"u" + b":p\n", 1), (b"a:b\n \n", 2),
+    (256 * b"u" + b":p\n", 1), (b"a:b\n \n", 2), (b"a:b\nb:\n", 2), (b"a:\r\nb:c\n", 1),
 ], ids=repr)
 def test_malformed_line(users: Path, text: bytes, line: int) -> None:
     write_secret(users, text)
