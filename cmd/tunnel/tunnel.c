@@ -573,15 +573,6 @@ report_name(const struct tunnel *tunnel, const struct addresses *found)
 static void look_up(struct tunnel *tunnel);
 
 static void
-take_addresses(struct tunnel *tunnel, const struct addresses *found)
-{
-	if (route_set_addresses(&tunnel->route, found))
-		look_up(tunnel);
-	else
-		try_address(tunnel);
-}
-
-static void
 on_resolved(enum resolver_result result, const struct addresses *found, void *arg)
 {
 	struct tunnel *tunnel = arg;
@@ -592,24 +583,29 @@ on_resolved(enum resolver_result result, const struct addresses *found, void *ar
 	if (result != RESOLVER_FOUND) {
 		route_cannot_resolve(&tunnel->route, resolver_text(result), &tunnel->failure);
 		on_failure(tunnel);
-		return;
+	} else if (route_set_addresses(&tunnel->route, found)) {
+		look_up(tunnel);
+	} else {
+		try_address(tunnel);
 	}
-	take_addresses(tunnel, found);
 }
 
 /* Look up what the way takes, with the time that the attempt has. */
 static void
 look_up(struct tunnel *tunnel)
 {
-	const struct addresses *given = route_given_addresses(&tunnel->route);
+	struct route *route = &tunnel->route;
+	const struct addresses *given;
 
-	if (given != NULL) {
+	while ((given = route_given_addresses(route)) != NULL) {
 		report_name(tunnel, given);
-		take_addresses(tunnel, given);
+		if (route_set_addresses(route, given))
+			continue;
+		try_address(tunnel);
 		return;
 	}
-	tunnel->query = resolver_lookup(
-		tunnel->resolver, NULL, route_host(&tunnel->route), route_port(&tunnel->route), on_resolved, tunnel);
+	tunnel->query =
+		resolver_lookup(tunnel->resolver, NULL, route_host(route), route_port(route), on_resolved, tunnel);
 	if (tunnel->query == NULL) {
 		failure_set(&tunnel->failure, FAILURE_PASSING, "out of memory");
 		event_active(&tunnel->run_event, EV_TIMEOUT, 0);

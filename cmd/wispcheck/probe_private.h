@@ -15,7 +15,6 @@ struct probe {
 	struct checker *checker;
 	struct resolver *resolver;
 	struct resolver_query *query;
-	bool looks_further; /* there is another host to look up */
 	struct route route;
 	struct connection connection;
 	struct failure failure;
@@ -28,6 +27,7 @@ struct probe {
 	struct wisp_client_options wisp;
 	struct wisp_handshake handshake;
 	bool kept_out;
+	bool looks_further; /* there is another host to look up */
 
 	uint8_t *received; /* the connection's bytes; from `taken` to `received_size` they are not decoded yet */
 	size_t taken;
