@@ -78,7 +78,7 @@ def test_machine_that_vanishes(start: Start, cable: Cable, fake: FakeServer,
     sent = socks.send_until_blocked([program], memoryview(data))
     assert sent < len(data)
 
-    start(Program("wispd", "--listen", f"{FAR}:6001", "--allow-private",
+    start(Program("wispd", "--listen", f"{FAR}:6001", "--allow-private", "--allow-loopback",
                   prefix=cable.far.prefix)).addresses()
     bridge = near(f"ws://{FAR}:6001/")
     target = cable.listen()
