@@ -7,12 +7,11 @@
 
 #include "backoff.h"
 #include "clock.h"
-#include "connection.h"
 #include "failure.h"
 #include "file.h"
 #include "header.h"
 #include "introduction.h"
-#include "liveness.h"
+#include "link.h"
 #include "log.h"
 #include "netwatch.h"
 #include "notify.h"
@@ -20,8 +19,6 @@
 #include "resolver.h"
 #include "route.h"
 #include "suspend.h"
-#include "turn.h"
-#include "wire.h"
 
 /* From the first look-up to the end of Wisp's handshake. */
 #define ATTEMPT_MS 10000
@@ -33,9 +30,6 @@
 #define RETURN_CHECK_MS 1000
 /* libwebsockets has timeouts of its own while it connects. */
 #define TICK_MS 250
-/* Reads in one turn, before others have theirs. Of tiny packets a few reads are a lot of work. */
-#define READS_PER_TURN 8
-#define TURN_MS 10
 
 enum tunnel_state {
 	TUNNEL_WAITING, /* for the next attempt */
@@ -59,28 +53,19 @@ struct tunnel {
 	struct route route;
 	struct resolver_query *query;
 	bool hasty; /* the limit is for TCP alone */
-	struct connection connection;
+	struct link link;
 	char host_header[HEADER_HOST_SIZE]; /* "" for the URL's */
 	struct event attempt_timer;         /* WAITING: the next attempt; otherwise: the end of this one */
 	struct event tick_timer;
-	struct event run_event;    /* there is something to send or to read */
-	struct event held_timer;   /* the session's deadline */
 	struct event return_timer; /* to the first server */
 	struct backoff backoff;
 	struct outage outage;
-	struct liveness liveness;  /* UP */
 	struct netwatch *netwatch; /* NULL where the system has no such thing */
 	struct suspend *suspend;   /* the same */
 	uint64_t up_ms;
-	uint64_t sent_bytes;
 
 	struct credentials credentials;
 	uint8_t files[FILE_DIGEST_SIZE]; /* what they were read from */
-	struct wisp_client_options wisp; /* of the session */
-	struct wisp_session *session;
-	struct wire wire;
-	bool blocked; /* the server takes nothing for now */
-	bool paused;
 	uint64_t connections;
 };
 
@@ -95,20 +80,13 @@ static void follow_redirect(struct tunnel *tunnel);
 static void
 disconnect(struct tunnel *tunnel)
 {
-	struct wisp_session *session = tunnel->session;
-
 	evtimer_del(&tunnel->attempt_timer);
 	evtimer_del(&tunnel->tick_timer);
-	evtimer_del(&tunnel->run_event);
-	evtimer_del(&tunnel->held_timer);
 	evtimer_del(&tunnel->return_timer);
-	liveness_end(&tunnel->liveness);
-	connection_close(&tunnel->connection);
 	if (tunnel->query != NULL)
 		resolver_cancel(tunnel->query);
 	tunnel->query = NULL;
-	tunnel->session = NULL;
-	wisp_session_free(session);
+	link_close(&tunnel->link);
 }
 
 static void
@@ -136,7 +114,7 @@ is_final(const struct tunnel *tunnel)
 static void
 report_failure(const struct tunnel *tunnel)
 {
-	const struct connection *connection = &tunnel->connection;
+	const struct connection *connection = &tunnel->link.connection;
 	enum step step = STEP_WISP;
 	char text[STEP_TEXT_SIZE];
 
@@ -166,7 +144,7 @@ on_failure(struct tunnel *tunnel)
 	if (was_up)
 		backoff_stood(&tunnel->backoff, clock_now_ms() - tunnel->up_ms);
 	if (connecting) {
-		route_address_failed(&tunnel->route, &tunnel->failure, tunnel->connection.reached);
+		route_address_failed(&tunnel->route, &tunnel->failure, tunnel->link.connection.reached);
 		if (tunnel->failure.kind != FAILURE_ANSWERED && route_has_more_addresses(&tunnel->route)) {
 			try_address(tunnel);
 			return;
@@ -198,121 +176,33 @@ set_limit(struct tunnel *tunnel, uint64_t limit_ms)
 	evtimer_add(&tunnel->attempt_timer, &tv);
 }
 
-/* Whether to read. A new connection's handshake brings programs nothing, and is read whatever waits for them. */
-static bool
-wants_to_read(const struct tunnel *tunnel)
-{
-	return tunnel->connection.readable && !(tunnel->paused && tunnel->state == TUNNEL_UP);
-}
-
-/* Read what there is, a turn's worth at the most. */
-static void
-receive(struct tunnel *tunnel)
-{
-	const uint64_t began_ms = clock_now_ms();
-
-	for (int reads = 0; reads < READS_PER_TURN && wants_to_read(tunnel); reads++) {
-		if (connection_read(&tunnel->connection))
-			liveness_heard(&tunnel->liveness);
-		if (tunnel->failure.kind != FAILURE_NONE)
-			return;
-		if (clock_now_ms() - began_ms >= TURN_MS)
-			break;
-	}
-	if (wants_to_read(tunnel))
-		turn_again(&tunnel->run_event);
-}
-
-static bool
-on_received(void *arg, uint8_t *p, size_t n)
-{
-	struct tunnel *tunnel = arg;
-
-	if (wisp_session_feed(tunnel->session, p, n))
-		return true;
-	if (introduction_judge(tunnel->session, tunnel->options, &tunnel->route, &tunnel->failure))
-		backoff_refuse(&tunnel->backoff);
-	return false;
-}
-
-static void
-set_held_timer(struct tunnel *tunnel)
-{
-	const uint64_t deadline_ms = wisp_session_deadline_ms(tunnel->session);
-	const uint64_t now_ms = clock_now_ms();
-	const struct timeval tv = clock_timeval(deadline_ms > now_ms ? deadline_ms - now_ms : 0);
-
-	if (deadline_ms != 0 && !evtimer_pending(&tunnel->held_timer, NULL))
-		evtimer_add(&tunnel->held_timer, &tv);
-}
-
-static void
-send_pending(struct tunnel *tunnel)
-{
-	const uint64_t before_bytes = tunnel->sent_bytes;
-	const enum wire_result result = wire_send(&tunnel->wire, tunnel->session, &tunnel->sent_bytes);
-
-	tunnel->blocked = result == WIRE_BLOCKED;
-	if (tunnel->sent_bytes > before_bytes)
-		liveness_sent(&tunnel->liveness);
-	if (result == WIRE_MORE)
-		turn_again(&tunnel->run_event);
-	else if (result == WIRE_BROKEN)
-		failure_set(&tunnel->failure, FAILURE_PASSING, "the connection broke");
-	set_held_timer(tunnel);
-}
-
-static void on_ready(void *arg);
-static void on_wake(void *arg);
-static void on_motd(void *arg, const uint8_t *p, size_t n);
-static void on_pong(void *arg);
-
-static const struct wisp_session_callbacks session_callbacks = {
-	.ready = on_ready,
-	.wake = on_wake,
-	.motd = on_motd,
-	.pong = on_pong,
-};
-
-/* Tell the server that we go. */
-static void
-take_leave(struct tunnel *tunnel)
-{
-	wisp_session_shutdown(tunnel->session, WISP_WS_GOING_AWAY);
-	send_pending(tunnel);
-}
-
 /* The server has agreed to the upgrade. */
 static void
 start_session(struct tunnel *tunnel)
 {
-	tunnel->wisp = introduction_options(tunnel->options, &tunnel->credentials, &tunnel->route);
-	tunnel->session = wisp_session_new_client(&tunnel->wisp, &session_callbacks, tunnel);
-	if (tunnel->session == NULL) {
-		failure_set(&tunnel->failure, FAILURE_PASSING, "out of memory");
-		return;
-	}
-	wire_init(&tunnel->wire, NULL, &tunnel->connection.carrier);
-	tunnel->blocked = false;
+	const struct wisp_client_options options =
+		introduction_options(tunnel->options, &tunnel->credentials, &tunnel->route);
+
 	tunnel->state = TUNNEL_GREETING;
+	link_open(&tunnel->link, &options);
 }
 
 /* Go on with the attempt. */
 static void
 advance(struct tunnel *tunnel)
 {
-	connection_advance(&tunnel->connection);
-	if (tunnel->hasty && tunnel->connection.state > CONNECTION_TCP) {
+	connection_advance(&tunnel->link.connection);
+	if (tunnel->hasty && tunnel->link.connection.state > CONNECTION_TCP) {
 		tunnel->hasty = false;
 		set_limit(tunnel, ATTEMPT_MS);
 	}
 	if (tunnel->failure.kind != FAILURE_NONE)
 		return;
-	if (tunnel->connection.state == CONNECTION_OPEN || tunnel->connection.state == CONNECTION_REDIRECTED)
+	if (tunnel->link.connection.state == CONNECTION_OPEN || tunnel->link.connection.state == CONNECTION_REDIRECTED)
 		route_remember_address(&tunnel->route);
-	if (tunnel->connection.state == CONNECTION_OPEN)
+	if (tunnel->link.connection.state == CONNECTION_OPEN)
 		start_session(tunnel);
-	else if (tunnel->connection.state == CONNECTION_REDIRECTED)
+	else if (tunnel->link.connection.state == CONNECTION_REDIRECTED)
 		follow_redirect(tunnel);
 }
 
@@ -324,23 +214,12 @@ run(void *arg)
 
 	if (tunnel->state == TUNNEL_CONNECTING && tunnel->failure.kind == FAILURE_NONE)
 		advance(tunnel);
-	if (tunnel->session != NULL && tunnel->failure.kind == FAILURE_NONE)
-		receive(tunnel);
-	/* After an error, too: the session has a close frame to send. */
-	if (tunnel->session != NULL)
-		send_pending(tunnel);
+	link_work(&tunnel->link);
 	if (tunnel->failure.kind != FAILURE_NONE)
 		on_failure(tunnel);
 }
 
 /* ---- timers ---- */
-
-static void
-on_run(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd, (void)what;
-	run(arg);
-}
 
 static void
 on_tick(evutil_socket_t fd, short what, void *arg)
@@ -368,7 +247,7 @@ on_attempt_timer(evutil_socket_t fd, short what, void *arg)
 			route_host(&tunnel->route));
 		break;
 	case TUNNEL_CONNECTING:
-		connection_is_late(&tunnel->connection);
+		connection_is_late(&tunnel->link.connection);
 		break;
 	case TUNNEL_GREETING:
 		failure_set(&tunnel->failure, FAILURE_PASSING,
@@ -404,13 +283,13 @@ on_return_timer(evutil_socket_t fd, short what, void *arg)
 	struct tunnel *tunnel = arg;
 
 	(void)fd, (void)what;
-	if (wisp_session_stream_count(tunnel->session) > 0) {
+	if (wisp_session_stream_count(tunnel->link.session) > 0) {
 		set_return_timer(tunnel, RETURN_CHECK_MS);
 		return;
 	}
 	failure_set(&tunnel->failure, FAILURE_PASSING, "going back to the first server");
 	outage_lost(&tunnel->outage, tunnel->route.server, tunnel->failure.reason, 0);
-	take_leave(tunnel);
+	link_leave(&tunnel->link);
 	disconnect(tunnel);
 	backoff_stood(&tunnel->backoff, clock_now_ms() - tunnel->up_ms);
 	route_go_back(&tunnel->route);
@@ -426,7 +305,7 @@ report_wisp(const struct tunnel *tunnel)
 
 	if (tunnel->callbacks->step == NULL)
 		return;
-	step_describe_wisp(tunnel->session, text);
+	step_describe_wisp(tunnel->link.session, text);
 	tunnel->callbacks->step(tunnel->arg, STEP_WISP, true, text);
 }
 
@@ -440,76 +319,28 @@ on_ready(void *arg)
 	tunnel->up_ms = clock_now_ms();
 	evtimer_del(&tunnel->attempt_timer);
 	evtimer_del(&tunnel->tick_timer);
-	liveness_begin(&tunnel->liveness, tunnel->connection.fd);
 	outage_end(&tunnel->outage);
 	log_info("connected to %s (wisp v%u, %s%s%s%s%s)", tunnel->route.server->text,
-		wisp_session_version(tunnel->session), connection_tls_version(&tunnel->connection),
+		wisp_session_version(tunnel->link.session), connection_tls_version(&tunnel->link.connection),
 		tunnel->route.proxy != NULL ? ", through " : "",
 		tunnel->route.proxy != NULL ? tunnel->route.proxy->name : "",
 		tunnel->route.redirect_count > 0 ? ", redirected to " : "",
 		tunnel->route.redirect_count > 0 ? tunnel->route.url.text : "");
 	notify_status("connected to %s", tunnel->route.server->authority);
-	introduction_warn(tunnel->session, &tunnel->route);
+	introduction_warn(tunnel->link.session, &tunnel->route);
 	set_return_timer(tunnel, 0);
 	report_wisp(tunnel);
 	tunnel->callbacks->up(tunnel->arg);
 }
 
 static void
-on_wake(void *arg)
+on_refused(void *arg)
 {
 	struct tunnel *tunnel = arg;
 
-	event_active(&tunnel->run_event, EV_TIMEOUT, 0);
+	if (introduction_judge(tunnel->link.session, tunnel->options, &tunnel->route, &tunnel->failure))
+		backoff_refuse(&tunnel->backoff);
 }
-
-static void
-on_motd(void *arg, const uint8_t *p, size_t n)
-{
-	(void)arg;
-	introduction_log_motd(p, n);
-}
-
-static void
-on_pong(void *arg)
-{
-	struct tunnel *tunnel = arg;
-
-	liveness_pong(&tunnel->liveness);
-}
-
-/* ---- whether the server is there ---- */
-
-static void
-on_ping_due(void *arg)
-{
-	struct tunnel *tunnel = arg;
-
-	wisp_session_ping(tunnel->session);
-}
-
-static bool
-is_listening(void *arg)
-{
-	const struct tunnel *tunnel = arg;
-
-	return !tunnel->paused && !tunnel->connection.readable;
-}
-
-static void
-on_server_gone(void *arg, const char *reason)
-{
-	struct tunnel *tunnel = arg;
-
-	failure_set(&tunnel->failure, FAILURE_PASSING, "%s", reason);
-	on_failure(tunnel);
-}
-
-static const struct liveness_callbacks liveness_callbacks = {
-	.ping = on_ping_due,
-	.listens = is_listening,
-	.gone = on_server_gone,
-};
 
 /* ---- attempts ---- */
 
@@ -539,9 +370,9 @@ try_address(struct tunnel *tunnel)
 	failure_clear(&tunnel->failure);
 	set_limit(tunnel, more_addresses ? ADDRESS_MS : tunnel->hasty ? SERVER_MS : ATTEMPT_MS);
 	evtimer_add(&tunnel->tick_timer, &tick);
-	connection_start(&tunnel->connection, &request);
+	connection_start(&tunnel->link.connection, &request);
 	/* The rest happens outside of the caller, which may be on its way out of a failure. */
-	event_active(&tunnel->run_event, EV_TIMEOUT, 0);
+	link_wake(&tunnel->link);
 }
 
 /* The connection has got on. That the request is written is no step of its own. */
@@ -555,7 +386,7 @@ on_advanced(void *arg, enum connection_state from)
 
 	if (tunnel->callbacks->step == NULL || (from == CONNECTION_UPGRADE && !tls))
 		return;
-	step_describe_connection(step, &tunnel->connection, text);
+	step_describe_connection(step, &tunnel->link.connection, text);
 	tunnel->callbacks->step(tunnel->arg, step, true, text);
 }
 
@@ -608,7 +439,7 @@ look_up(struct tunnel *tunnel)
 		resolver_lookup(tunnel->resolver, NULL, route_host(route), route_port(route), on_resolved, tunnel);
 	if (tunnel->query == NULL) {
 		failure_set(&tunnel->failure, FAILURE_PASSING, "out of memory");
-		event_active(&tunnel->run_event, EV_TIMEOUT, 0);
+		link_wake(&tunnel->link);
 	}
 }
 
@@ -636,7 +467,7 @@ begin_attempt(struct tunnel *tunnel)
 static void
 follow_redirect(struct tunnel *tunnel)
 {
-	const struct answer *answer = &tunnel->connection.answer;
+	const struct answer *answer = &tunnel->link.connection.answer;
 
 	disconnect(tunnel);
 	if (route_redirect(&tunnel->route, answer->status, answer->location, &tunnel->failure))
@@ -651,7 +482,7 @@ look_around(struct tunnel *tunnel, const char *event)
 
 	log_debug("%s", event);
 	if (tunnel->state == TUNNEL_UP)
-		liveness_doubt(&tunnel->liveness, event);
+		liveness_doubt(&tunnel->link.liveness, event);
 	else if (backoff_renew(&tunnel->backoff, clock_now_ms(), &delay_ms))
 		set_limit(tunnel, delay_ms);
 }
@@ -680,30 +511,25 @@ tunnel_hurry(struct tunnel *tunnel, uint64_t patience_ms)
 void
 tunnel_pause(struct tunnel *tunnel)
 {
-	tunnel->paused = true;
+	link_pause(&tunnel->link);
 }
 
 void
 tunnel_resume(struct tunnel *tunnel)
 {
-	if (!tunnel->paused)
-		return;
-	tunnel->paused = false;
-	liveness_heard(&tunnel->liveness); /* it was we who did not listen */
-	if (tunnel->session != NULL)
-		event_active(&tunnel->run_event, EV_TIMEOUT, 0);
+	link_resume(&tunnel->link);
 }
 
 struct wisp_session *
 tunnel_session(struct tunnel *tunnel)
 {
-	return tunnel->state == TUNNEL_UP && tunnel->failure.kind == FAILURE_NONE ? tunnel->session : NULL;
+	return tunnel->state == TUNNEL_UP && tunnel->failure.kind == FAILURE_NONE ? tunnel->link.session : NULL;
 }
 
 bool
 tunnel_is_blocked(const struct tunnel *tunnel)
 {
-	return tunnel->blocked;
+	return tunnel->link.blocked;
 }
 
 uint64_t
@@ -715,7 +541,7 @@ tunnel_connections(const struct tunnel *tunnel)
 uint64_t
 tunnel_round_trip_us(const struct tunnel *tunnel)
 {
-	return tunnel->liveness.round_trip_us;
+	return tunnel->link.liveness.round_trip_us;
 }
 
 /* ---- files ---- */
@@ -763,7 +589,7 @@ tunnel_reload(struct tunnel *tunnel)
 	/* Also when nothing has changed: that a file cannot be used any more is to be said. */
 	if (!credentials_load(&credentials, &tunnel->options->credentials))
 		return;
-	if (!connection_reload(&tunnel->connection) || memcmp(files, tunnel->files, sizeof files) == 0) {
+	if (!connection_reload(&tunnel->link.connection) || memcmp(files, tunnel->files, sizeof files) == 0) {
 		credentials_free(&credentials);
 		return;
 	}
@@ -777,10 +603,11 @@ struct tunnel *
 tunnel_new(struct event_base *base, const struct tunnel_options *options, const struct tunnel_callbacks *callbacks,
 	void *arg)
 {
-	static const struct connection_callbacks connection_callbacks = {
+	static const struct link_callbacks link_callbacks = {
 		.event = run,
-		.received = on_received,
 		.advanced = on_advanced,
+		.ready = on_ready,
+		.refused = on_refused,
 	};
 	struct tunnel *tunnel = calloc(1, sizeof *tunnel);
 	bool memory, good;
@@ -797,10 +624,7 @@ tunnel_new(struct event_base *base, const struct tunnel_options *options, const 
 	outage_init(&tunnel->outage, base);
 	evtimer_assign(&tunnel->attempt_timer, base, on_attempt_timer, tunnel);
 	evtimer_assign(&tunnel->tick_timer, base, on_tick, tunnel);
-	evtimer_assign(&tunnel->run_event, base, on_run, tunnel);
-	evtimer_assign(&tunnel->held_timer, base, on_run, tunnel);
 	evtimer_assign(&tunnel->return_timer, base, on_return_timer, tunnel);
-	liveness_init(&tunnel->liveness, base, options->ping_interval_ms, &liveness_callbacks, tunnel);
 	route_init(&tunnel->route, options->servers, options->server_count, options->return_ms, &options->proxies,
 		&options->overrides);
 	headers_host(&options->headers, tunnel->host_header);
@@ -808,8 +632,8 @@ tunnel_new(struct event_base *base, const struct tunnel_options *options, const 
 	tunnel->netwatch = netwatch_new(base, on_network_changed, tunnel);
 	tunnel->suspend = suspend_new(base, on_woken, tunnel);
 	memory = tunnel->resolver != NULL && digest_files(tunnel, tunnel->files);
-	good = connection_init(
-		&tunnel->connection, base, &options->tls, &connection_callbacks, tunnel, &tunnel->failure);
+	good = link_init(&tunnel->link, base, &options->tls, options->ping_interval_ms, &link_callbacks, tunnel,
+		&tunnel->failure);
 	good = good && credentials_load(&tunnel->credentials, &options->credentials);
 	if (good && !memory)
 		log_error("out of memory");
@@ -841,11 +665,11 @@ tunnel_free(struct tunnel *tunnel)
 	if (tunnel == NULL)
 		return;
 	if (tunnel_session(tunnel) != NULL)
-		take_leave(tunnel);
+		link_leave(&tunnel->link);
 	tunnel->state = TUNNEL_STOPPED;
 	disconnect(tunnel);
 	outage_end(&tunnel->outage);
-	connection_free(&tunnel->connection);
+	link_free(&tunnel->link);
 	credentials_free(&tunnel->credentials);
 	netwatch_free(tunnel->netwatch);
 	suspend_free(tunnel->suspend);
