@@ -208,22 +208,18 @@ hosts_find(const struct hosts *hosts, const char *name, uint16_t port, struct ad
 {
 	const size_t size = name_size(name);
 	const size_t before = v6->count + v4->count;
-	uint32_t i = hosts->buckets[hash_name(name, size) & (hosts->entry_capacity - 1)];
-	struct addresses found6 = {.count = 0}, found4 = {.count = 0};
+	const struct entry *found[LINES_MAX];
+	size_t count = 0;
 
-	for (size_t lines = 0; i > 0 && lines < LINES_MAX; i = hosts->entries[i - 1].next) {
-		const struct entry *entry = &hosts->entries[i - 1];
-		const char *other = hosts->text + entry->name;
+	for (uint32_t i = hosts->buckets[hash_name(name, size) & (hosts->entry_capacity - 1)];
+		i > 0 && count < LINES_MAX; i = hosts->entries[i - 1].next) {
+		const char *other = hosts->text + hosts->entries[i - 1].name;
 
-		if (name_size(other) != size || strncasecmp(other, name, size) != 0)
-			continue;
-		add_address(hosts->text + entry->address, port, &found6, &found4);
-		lines++;
+		if (name_size(other) == size && strncasecmp(other, name, size) == 0)
+			found[count++] = &hosts->entries[i - 1];
 	}
 	/* The last line is the first in the bucket. */
-	for (size_t k = found6.count; k > 0; k--)
-		addresses_add(v6, (const struct sockaddr *)&found6.items[k - 1].storage, found6.items[k - 1].size);
-	for (size_t k = found4.count; k > 0; k--)
-		addresses_add(v4, (const struct sockaddr *)&found4.items[k - 1].storage, found4.items[k - 1].size);
+	while (count > 0)
+		add_address(hosts->text + found[--count]->address, port, v6, v4);
 	return v6->count + v4->count > before;
 }
