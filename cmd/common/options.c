@@ -90,22 +90,22 @@ build_table(const struct program *program, struct getopt_table *table)
 			*shorts++ = ':';
 	}
 	for (int k = 0; k < ALIASES_MAX && program->aliases != NULL && program->aliases[k].name != NULL; k++, i++) {
-		const struct option_alias *alias = &program->aliases[k];
+		const struct option_spec *option = find_name(program, program->aliases[k].option);
 
-		table->longs[i].name = alias->name;
-		table->longs[i].has_arg = argument_kind(find_name(program, alias->option));
+		table->longs[i].name = program->aliases[k].name;
+		table->longs[i].has_arg = option != NULL ? argument_kind(option) : no_argument;
 		table->longs[i].val = ALIAS + k;
 	}
 }
 
 static const struct option_spec *
-find_option(const struct program *program, int value)
+find_option(const struct program *program, const struct option_spec *options, int value)
 {
 	if (value >= ALIAS)
 		return options_find(program, program->aliases[value - ALIAS].name);
 	if (value >= LONG_ONLY)
-		return &program->options[value - LONG_ONLY];
-	for (const struct option_spec *option = program->options; option->name != NULL; option++)
+		return &options[value - LONG_ONLY];
+	for (const struct option_spec *option = options; option->name != NULL; option++)
 		if (option->letter == value)
 			return option;
 	return NULL;
@@ -115,7 +115,7 @@ find_option(const struct program *program, int value)
 static void
 complain_of_option(const struct program *program, int result, const char *argument)
 {
-	const struct option_spec *option = find_option(program, optopt);
+	const struct option_spec *option = find_option(program, program->options, optopt);
 
 	if (result == ':' && option != NULL)
 		options_complain(program, "--%s needs a value: %s", option->name, option->argument);
@@ -141,12 +141,13 @@ finish_output(void)
 static enum options_result
 look_ahead(const struct program *program, const struct getopt_table *table, int argc, char **argv, const char **config)
 {
+	const struct option_spec *const options = program->options;
 	bool good = true;
 	int value, position;
 
 	optind = 0; /* begin at the beginning */
 	while ((value = getopt_long(argc, argv, table->shorts, table->longs, NULL)) != -1) {
-		const struct option_spec *option = find_option(program, value);
+		const struct option_spec *option = find_option(program, options, value);
 
 		if (option == NULL) {
 			good = false;
@@ -200,13 +201,14 @@ set_operand(const struct program *program, const char *text, size_t before, void
 static enum options_result
 read_arguments(const struct program *program, const struct getopt_table *table, int argc, char **argv, void *values)
 {
+	const struct option_spec *const options = program->options;
 	bool overruled[OPTIONS_MAX] = {false};
 	char wrong[VALUE_WRONG_SIZE], shown[REDACT_SIZE];
 	int value, operands;
 
 	optind = 0;
 	while ((value = getopt_long(argc, argv, table->shorts, table->longs, NULL)) != -1) {
-		const struct option_spec *option = find_option(program, value);
+		const struct option_spec *option = find_option(program, options, value);
 
 		if (option == NULL) {
 			complain_of_option(program, value, argv[optind - 1]);

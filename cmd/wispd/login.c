@@ -17,8 +17,10 @@ user_text(const struct wisp_identity *identity, char text[USER_TEXT_SIZE])
 	size_t n = 0;
 
 	text[n++] = '"';
-	for (size_t i = 0; i < identity->user_size; i++)
-		text[n++] = identity->user[i] != '\0' ? identity->user[i] : '?';
+	memcpy(text + n, identity->user, identity->user_size);
+	for (const size_t end = n + identity->user_size; n < end; n++)
+		if (text[n] == '\0')
+			text[n] = '?';
 	text[n++] = '"';
 	text[n] = '\0';
 	return text;

@@ -65,10 +65,13 @@ def test_everything_from_the_file(start: Start, write: Write, wispd: Wispd, orig
 
 
 def test_wispd_from_a_file(start: Start, write: Write) -> None:
-    config = write("listen = 127.0.0.1:0", "buffer = 7", "path = /#here/", "allow-loopback")
+    config = write("listen = 127.0.0.1:0", "buffer = 7", "path = /here/", "allow-loopback",
+                   "motd = #no comment")
     server = start(Program("wispd", "--config", config))
-    with WispClient(server.port, path="/#here/") as client:
+    with WispClient(server.port, path="/here/") as client:
         assert client.open() == 7
+    with WispClient(server.port, path="/here/", version=2) as client:
+        assert b"#no comment" in client.recv_type(packets.INFO, 0).payload
 
 
 def test_last_line_without_an_end(start: Start, tmp_path: Path) -> None:

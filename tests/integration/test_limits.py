@@ -195,9 +195,10 @@ def test_association_without_descriptors(start: Start, wispd: Wispd, origin: Ori
 def test_streams_leave_descriptors_for_clients(start: Start, origin: Origin) -> None:
     """One client takes all the streams there are; others can still come, and have their turn."""
     server = start(Wispd(prefix=limited(str(HARD_LIMIT))))
-    count = int(server.wait_log(ONLY).group(1))
+    count, _, opened, kept, limit = server.wait_log(ONLY).groups()
+    places = int(limit) - int(opened) - int(kept) - int(count)
     with open_client(server.port) as greedy, open_client(server.port) as modest:
-        streams = range(1, count + 3)
+        streams = range(1, places + 2)
         for stream in streams:
             greedy.send(packets.connect(stream, HERE, origin.echo.port))
         greedy.send(packets.data(streams[-1], b"echo"))  # an answer if it is not refused
