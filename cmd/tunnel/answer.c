@@ -3,6 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "stranger.h"
+
 /* The value of a header, or of its first one, or "" when it is not there or too long. */
 static const char *
 header(struct wisp_upgrade_text head, const char *name, char *text, size_t size)
@@ -43,7 +45,7 @@ judge_status(unsigned status, struct failure *failure)
 {
 	switch (status) {
 	case 0:
-		failure_set(failure, FAILURE_ANSWERED, "what answers does not speak HTTP; check the port");
+		stranger_answers(failure, "", 0);
 		return;
 	case 400:
 		failure_set(failure, FAILURE_ANSWERED,
@@ -56,6 +58,19 @@ judge_status(unsigned status, struct failure *failure)
 	case 407:
 		failure_set(failure, FAILURE_ANSWERED,
 			"the server refuses access (HTTP %u); check the URL and the credentials", status);
+		return;
+	case 426:
+		failure_set(failure, FAILURE_ANSWERED,
+			"the request for the upgrade did not reach the server (HTTP %u): a proxy before it must pass "
+			"it on "
+			"(nginx: proxy_http_version 1.1, and proxy_set_header for Upgrade and Connection)",
+			status);
+		return;
+	case 502:
+	case 503:
+	case 504:
+		failure_set(failure, FAILURE_PASSING,
+			"the server, or the one behind it, is out of order (HTTP %u); ask who runs it", status);
 		return;
 	case 408:
 	case 425:
@@ -124,10 +139,15 @@ is_upgrade(struct wisp_upgrade_text head, const char *key, bool offered, struct 
 static void
 judge(struct answer *answer, struct wisp_upgrade_text head, const char *key, bool offered, struct failure *failure)
 {
+	char server[32];
+
 	answer->kind = ANSWER_NO;
 	if (is_redirect(answer->status)) {
 		header(head, "Location", answer->location, sizeof answer->location);
 		answer->kind = ANSWER_REDIRECTS;
+	} else if (strcmp(header(head, "Server", server, sizeof server), "wispsocks") == 0) {
+		failure_set(failure, FAILURE_ANSWERED,
+			"what answers is a wispsocks, with its SOCKS5 port: the URL must be the Wisp server's");
 	} else if (answer->status != 101) {
 		judge_status(answer->status, failure);
 	} else if (is_upgrade(head, key, offered, failure)) {
@@ -167,7 +187,7 @@ answer_take(struct answer *answer, const char *p, size_t n, const char *key, boo
 
 		if (!wisp_upgrade_response_begins(p + taken, n - taken)) {
 			answer->kind = ANSWER_NO;
-			judge_status(0, failure);
+			stranger_answers(failure, p + taken, n - taken);
 		} else if (size == 0) {
 			break;
 		} else {

@@ -15,6 +15,7 @@
 #include "address.h"
 #include "header.h"
 #include "log.h"
+#include "stranger.h"
 #include "wire.h"
 
 /* Longer than any limit of ours: it is we who end attempts that take too long. */
@@ -80,6 +81,17 @@ judge_connection_error(struct connection *connection, const char *text)
 
 	if (tls->refusal.kind != FAILURE_NONE)
 		failure_set(connection->failure, tls->refusal.kind, "%s", tls->refusal.reason);
+	else if (tls->first_size > 0)
+		stranger_has_no_tls(connection->failure, tls->first, tls->first_size);
+	else if (tls->alert == SSL_AD_NO_APPLICATION_PROTOCOL)
+		failure_set(connection->failure, FAILURE_LASTING,
+			"the server's TLS refuses HTTP/1.1 (%s): the server, or the front before it, must allow it "
+			"beside "
+			"HTTP/2",
+			alert);
+	else if (tls->alert == SSL_AD_UNRECOGNIZED_NAME)
+		failure_set(connection->failure, FAILURE_LASTING,
+			"the server does not know the name %s (%s); check the URL's host, or --sni", tls->name, alert);
 	else if (tls->outdated)
 		failure_set(connection->failure, FAILURE_LASTING,
 			"the server speaks neither TLS 1.2 nor 1.3, and what is older is not safe; it needs an update");
@@ -94,8 +106,8 @@ judge_connection_error(struct connection *connection, const char *text)
 			tls->options->cert == NULL ? "; it may want a client certificate (--cert)" : "");
 	else
 		failure_set(connection->failure, FAILURE_PASSING,
-			"the connection failed before there was an answer (%s); check the port, and whether it is ws "
-			"or wss",
+			"the connection failed before there was an answer (%s); check the port, whether it is ws or "
+			"wss, and whether the server or its front allows HTTP/1.1",
 			explain(text));
 }
 
@@ -229,6 +241,31 @@ watch(struct connection *connection)
 
 /* ---- the steps ---- */
 
+/* What to do about a connection that cannot be made. */
+static const char *
+advice(int error)
+{
+	switch (error) {
+	case ECONNREFUSED:
+		return "; check the port, and whether the server runs";
+	case ENETUNREACH:
+	case ENETDOWN:
+	case EHOSTUNREACH:
+	case EADDRNOTAVAIL:
+		return "; check whether this machine is connected to the network";
+	default:
+		return "";
+	}
+}
+
+/* The connection broke, and nothing was said before that tells why. */
+static void
+judge_break(struct connection *connection, int error)
+{
+	failure_set(connection->failure, FAILURE_PASSING,
+		"%s before there was an answer; check the port, and whether it is ws or wss", strerror(error));
+}
+
 /* Why a socket is broken: libwebsockets would keep the reason to itself. Returns false if it is. */
 static bool
 check_socket(struct connection *connection)
@@ -242,7 +279,7 @@ check_socket(struct connection *connection)
 		failure_set(connection->failure, FAILURE_PASSING, "the proxy %s: %s", connection->request.proxy->name,
 			strerror(error));
 	else
-		failure_set(connection->failure, FAILURE_PASSING, "%s", strerror(error));
+		failure_set(connection->failure, FAILURE_PASSING, "%s%s", strerror(error), advice(error));
 	return false;
 }
 
@@ -273,7 +310,7 @@ check_nothing_is_left(struct connection *connection)
 	if (connection->fd < 0 || recv(connection->fd, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
 		errno == EAGAIN || errno == EINTR)
 		return true;
-	failure_set(connection->failure, FAILURE_PASSING, "%s", strerror(errno));
+	judge_break(connection, errno);
 	return false;
 }
 
@@ -324,7 +361,7 @@ static void
 judge_silence(struct connection *connection)
 {
 	if (connection->tls.alert < 0 && connection->carrier.error != 0)
-		failure_set(connection->failure, FAILURE_PASSING, "%s", strerror(connection->carrier.error));
+		judge_break(connection, connection->carrier.error);
 	judge_connection_error(connection, "it was broken off");
 }
 
@@ -503,8 +540,11 @@ connection_start(struct connection *connection, const struct connection_request 
 		failure_set(connection->failure, FAILURE_PASSING, "an address of a strange kind");
 		return;
 	}
-	if (lws_client_connect_via_info(&info) == NULL)
-		failure_set(connection->failure, FAILURE_PASSING, "%s", strerror(connect_error(sa, address->size)));
+	if (lws_client_connect_via_info(&info) == NULL) {
+		const int error = connect_error(sa, address->size);
+
+		failure_set(connection->failure, FAILURE_PASSING, "%s%s", strerror(error), advice(error));
+	}
 	watch(connection);
 }
 

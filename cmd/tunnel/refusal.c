@@ -76,8 +76,9 @@ refuse_name(struct failure *failure, const X509 *certificate, const char *host)
 			host);
 	else
 		failure_set(failure, FAILURE_LASTING,
-			"the certificate is for %s, not %s; check the URL's host (--insecure would accept it)", list,
-			host);
+			"the certificate is for %s, not %s; check the URL's host, or name it with --sni "
+			"(--insecure would accept it)",
+			list, host);
 }
 
 /* ---- dates ---- */

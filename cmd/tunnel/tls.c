@@ -49,6 +49,26 @@ verify(X509_STORE_CTX *store, void *arg)
 	return ok;
 }
 
+/*
+ * The header of the server's first record: when it is none, it is the first of what the server says without TLS. There
+ * is no more to hear then.
+ */
+static void
+on_record(int writes, int version, int type, const void *p, size_t n, SSL *ssl, void *arg)
+{
+	struct tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	const uint8_t *header = p;
+
+	(void)version, (void)arg;
+	if (writes || type != SSL3_RT_HEADER)
+		return;
+	SSL_set_msg_callback(ssl, NULL);
+	if (n != sizeof tls->first || header[1] == SSL3_VERSION_MAJOR)
+		return;
+	memcpy(tls->first, header, n);
+	tls->first_size = n;
+}
+
 /* A server is told the name that we want (SNI); an address must not stand there (RFC 6066 section 3). */
 static void
 on_info(const SSL *ssl, int where, int result)
@@ -56,6 +76,8 @@ on_info(const SSL *ssl, int where, int result)
 	struct tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 	const char *name = tls->url->host_is_address ? NULL : tls->name;
 
+	if (where == SSL_CB_HANDSHAKE_START)
+		SSL_set_msg_callback((SSL *)ssl, on_record);
 	if (where == SSL_CB_HANDSHAKE_START)
 		SSL_set_tlsext_host_name((SSL *)ssl, name);
 	/* The high byte of an alert is its level, the low byte says which it is. */
@@ -208,6 +230,7 @@ tls_aim(struct tls *tls, const struct url *url, bool presents)
 	tls->presents = presents;
 	failure_clear(&tls->refusal);
 	tls->outdated = false;
+	tls->first_size = 0;
 	tls->alert = -1;
 }
 

@@ -6,6 +6,8 @@
 #define TLS_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include <openssl/ssl.h>
 
@@ -27,6 +29,8 @@ struct tls {
 				   */
 	bool presents;            /* our certificate, if the server wants one */
 	struct failure refusal;   /* of its certificate; NONE when it was not refused */
+	size_t first_size;        /* of the server's first bytes that are no TLS; 0 when they are */
+	uint8_t first[5];         /* those */
 	bool outdated;            /* there is no version of TLS that both sides speak */
 	int alert;                /* how the server refused us (RFC 8446 section 6), or -1 */
 };
