@@ -4,14 +4,13 @@
 #include <string.h>
 
 #include <openssl/crypto.h>
+#include <sys/socket.h>
 
 #include "accounts.h"
 #include "address.h"
 #include "client.h"
 #include "log.h"
-
-static const char not_socks5[] =
-	"a program does not speak SOCKS5 (its first byte is 0x%02x); set it to SOCKS5, not HTTP or SOCKS4";
+#include "misdirected.h"
 
 static const char not_rfc1929[] = "a program's user name and password are not as RFC 1929 has them (version 0x%02x)";
 
@@ -160,6 +159,38 @@ read_more(struct client *client, size_t need)
 	return n > 0;
 }
 
+/* Where the program has connected to. */
+static void
+find_local_address(const struct client *client, char text[ADDRESS_TEXT_SIZE])
+{
+	struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+	socklen_t size = sizeof address;
+
+	(void)getsockname(relay_socket(client->relay), (struct sockaddr *)&address, &size);
+	address_format((const struct sockaddr *)&address, text);
+}
+
+/* The message is none of SOCKS5. Whoever understands another answer gets one. */
+static void
+refuse_message(struct client *client)
+{
+	const uint8_t first = client->negotiation->message[0];
+	char address[ADDRESS_TEXT_SIZE], answer[MISDIRECTED_ANSWER_SIZE];
+	size_t n = 0;
+
+	if (client->state == CLIENT_GREETING) {
+		find_local_address(client, address);
+		misdirected_log(first, address);
+		n = misdirected_answer(first, address, answer);
+	} else {
+		log_info(not_rfc1929, first);
+	}
+	if (n == 0)
+		client_free(client);
+	else if (reply(client, (const uint8_t *)answer, n))
+		client_leave(client);
+}
+
 /*
  * Each message is read up to its end and not a byte further: what follows the last one stays in the socket, from where
  * the tunnel pulls it.
@@ -181,9 +212,7 @@ negotiation_advance(struct client *client)
 			more = answer(client, &message);
 			break;
 		case WISP_SOCKS5_INVALID:
-			log_info(client->state == CLIENT_PASSWORD ? not_rfc1929 : not_socks5,
-				client->negotiation->message[0]);
-			client_free(client);
+			refuse_message(client);
 			return;
 		case WISP_SOCKS5_BAD_ADDRESS:
 			client_refuse(client, WISP_SOCKS5_ADDRESS_UNSUPPORTED);

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import time
+from pathlib import Path
 from typing import Callable
 
 import pytest
 
 import frames
 import packets
+import socks
 from bridge import Bridge
 from certs import Authority, Certificate
 from conftest import Start
+from curl import finish_curl, start_curl
 from fakeserver import FakeServer
-from procs import BUILD, GUARD, clean_environment
+from origin import Service
+from procs import BUILD, GUARD, Process, clean_environment, free_port, refusing_port
+from proxies import Microsocks
 from test_cli import URL, run
-from wispservers import WispPython, Wispd
+from wispservers import Nginx, WispPython, Wispd
 
 # Servers that are not Wisp
 
@@ -273,3 +281,185 @@ def test_retry_always_with_a_wrong_certificate(start: Start, certificate: Certif
         fake.accept_refused_handshake()
     bridge.wait_log(r"^(warning: )?cannot connect to .*issuer.*--cacert.*; next try")
     assert bridge.alive
+
+
+# Ports that speak something else
+
+
+class HAProxy(Process):
+    """Clear on PORT, with TLS on TLS_PORT, and HTTP/2 alone on both."""
+
+    CONFIG = """
+defaults
+    mode http
+    timeout connect 10s
+    timeout client 60s
+    timeout server 60s
+frontend front
+    bind 127.0.0.1:{port} proto h2
+    bind 127.0.0.1:{tls_port} ssl crt {both} alpn h2 proto h2
+    http-request return status 200
+"""
+
+    def __init__(self, folder: Path, certificate: Certificate) -> None:
+        self.port, self.tls_port = free_port(), free_port()
+        both = folder / "both.pem"
+        both.write_text(certificate.cert.read_text() + certificate.key.read_text())
+        config = folder / "haproxy.cfg"
+        config.write_text(self.CONFIG.format(port=self.port, tls_port=self.tls_port, both=both))
+        super().__init__(["/usr/sbin/haproxy", "-f", config])
+        self.wait_port(self.tls_port)
+
+
+def check_named(bridge: Bridge, said: str) -> None:
+    """It ends, and says what to change."""
+    assert bridge.wait_exit() == 1
+    bridge.wait_log(f"^error: .*{said}")
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["clear", "TLS"])
+def test_front_that_speaks_http2_alone(start: Start, tmp_path: Path, authority: Authority,
+                                       certificate: Certificate, tls: bool,
+                                       wispsocks: Callable[..., Bridge]) -> None:
+    """HAProxy closes what does not begin with HTTP/2; others answer with it: see test_stranger."""
+    front = start(HAProxy(tmp_path, certificate))
+    url = f"wss://localhost:{front.tls_port}/" if tls else f"ws://localhost:{front.port}/"
+    bridge = wispsocks(url, "--cacert", authority.cacert)
+    bridge.wait_log("^warning: cannot connect to .*whether .* front allows HTTP/1.1; next try")
+
+
+def test_front_whose_tls_refuses_http1(start: Start, authority: Authority,
+                                       certificate: Certificate,
+                                       wispsocks: Callable[..., Bridge]) -> None:
+    port = free_port()
+    server = start(Process([shutil.which("openssl"), "s_server", "-accept", f"127.0.0.1:{port}", "-alpn", "h2",
+                            "-cert", certificate.cert, "-key", certificate.key, "-www"]))
+    server.wait_log("ACCEPT")
+    check_named(wispsocks(f"wss://localhost:{port}/", "--cacert", authority.cacert),
+                "TLS refuses HTTP/1.1")
+
+
+def test_wss_to_a_port_without_tls(wispd: Wispd, start: Start, tmp_path: Path,
+                                   certificate: Certificate,
+                                   wispsocks: Callable[..., Bridge]) -> None:
+    """Where it answers, as nginx does; wispd closes, which may pass."""
+    port = free_port()
+    front = start(Nginx(tmp_path, certificate, f"listen 127.0.0.1:{port};"))
+    front.wait_port(port)
+    check_named(wispsocks(f"wss://localhost:{port}/"), "ws:// instead of wss://")
+    bridge = wispsocks(f"wss://localhost:{wispd.port}/")
+    bridge.wait_log("^warning: cannot connect to .*whether it is ws or wss|ws:// instead of wss://")
+
+
+def test_ws_to_a_port_with_tls(start: Start, nginx: Nginx, certificate: Certificate,
+                               wispsocks: Callable[..., Bridge]) -> None:
+    check_named(wispsocks(f"ws://localhost:{nginx.port}/1/"), "HTTP 400.*whether it is ws or wss")
+    fake = start(FakeServer(certificate.context()))
+    bridge = wispsocks(f"ws://localhost:{fake.port}/")
+    with pytest.raises(ssl.SSLError):
+        fake.accept()
+    bridge.wait_log("^warning: cannot connect to .*whether it is ws or wss")
+
+
+@pytest.mark.parametrize("said, named", [
+    (b"\x05\xff", "SOCKS5.*--proxy"),
+    (b"\x15\x03\x03\x00\x02\x02\x32", "wss:// instead of ws://"),
+    (bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]), "must allow HTTP/1.1"),
+    (bytes([0, 0, 8, 7, 0, 0, 0, 0, 0]) + bytes(8), "must allow HTTP/1.1"),
+    (b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "SSH; check the port"),
+    (b"HTTP/2 200\r\n\r\n", "must allow HTTP/1.1"),
+    (b"220 mail.test ESMTP\r\n", "does not speak HTTP; check the port"),
+], ids=["SOCKS5", "TLS", "SETTINGS", "GOAWAY", "SSH", "HTTP/2", "SMTP"])
+def test_stranger(start: Start, said: bytes, named: str, wispsocks: Callable[..., Bridge]) -> None:
+
+    def answer(conn: socket.socket) -> None:
+        conn.recv(1 << 16)
+        conn.sendall(said)
+        conn.recv(1)
+
+    check_named(wispsocks(f"ws://localhost:{start(Service(answer)).port}/"), named)
+
+
+def test_stranger_without_tls(start: Start, wispsocks: Callable[..., Bridge]) -> None:
+
+    def greet(conn: socket.socket) -> None:
+        conn.sendall(b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n")
+        conn.recv(1 << 16)
+
+    check_named(wispsocks(f"wss://localhost:{start(Service(greet)).port}/"), "not speak TLS but SSH")
+
+
+def test_socks_proxy_instead_of_a_server(start: Start, wispd: Wispd,
+                                         wispsocks: Callable[..., Bridge]) -> None:
+    """wispsocks itself, for one: what it says to HTTP stands in test_http_to_the_socks_port."""
+    other = wispsocks(f"ws://127.0.0.1:{wispd.port}/")
+    check_named(wispsocks(f"ws://127.0.0.1:{other.port}/"), "SOCKS5 port: the URL must be the Wisp server's")
+    proxy = start(Microsocks())
+    bridge = wispsocks(f"ws://127.0.0.1:{proxy.port}/", "--retry-always")
+    bridge.wait_log("^warning: .*(SOCKS5|check the port)")  # it may reset what it answers
+
+
+# nginx that does not pass the upgrade on
+
+
+@pytest.mark.parametrize("passes", ["", "proxy_set_header Upgrade $http_upgrade; "
+                                        "proxy_set_header Connection upgrade;",
+                                    "proxy_http_version 1.1;",
+                                    "proxy_http_version 1.1; "
+                                    "proxy_set_header Upgrade $http_upgrade;"],
+                         ids=["nothing", "headers", "version", "half"])
+def test_nginx_without_the_upgrade(start: Start, tmp_path: Path, authority: Authority,
+                                   certificate: Certificate, wispd: Wispd, passes: str,
+                                   wispsocks: Callable[..., Bridge]) -> None:
+    front = start(Nginx(tmp_path, certificate, f"location /wisp/ {{ {passes} "
+                        f"proxy_pass http://127.0.0.1:{wispd.port}/; }}"))
+    check_named(wispsocks(f"wss://localhost:{front.port}/wisp/", "--cacert", authority.cacert),
+                "HTTP 426.*nginx: proxy_http_version 1.1.* Upgrade and Connection")
+
+
+def test_nginx_without_its_server(nginx: Nginx, authority: Authority,
+                                  wispsocks: Callable[..., Bridge]) -> None:
+    with refusing_port() as port:
+        bridge = wispsocks(nginx.url(port), "--cacert", authority.cacert)
+        bridge.wait_log(r"^warning: cannot connect to .*or the one behind it.*HTTP 502")
+
+
+# Programs that do not speak SOCKS5
+
+
+@pytest.mark.parametrize("request_line", [
+    b"GET / HTTP/1.1", b"GET http://example.test/ HTTP/1.1", b"CONNECT example.test:443 HTTP/1.1",
+    b"POST http://example.test/ HTTP/1.1\r\nContent-Length: 100000"])
+def test_http_to_the_socks_port(start: Start, wispd: Wispd, request_line: bytes,
+                                wispsocks: Callable[..., Bridge]) -> None:
+    """It gets a page for people, and the log says what to change."""
+    bridge = wispsocks(f"ws://127.0.0.1:{wispd.port}/")
+    conn = start(bridge.connect(request_line + b"\r\nHost: example.test\r\n\r\n" + bytes(100000)))
+    head, _, page = socks.recv_to_end(conn).data.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert f"Content-Length: {len(page)}\r\n".encode() in head + b"\r\n"
+    here = f"127.0.0.1:{bridge.port}"
+    assert f"--socks5-hostname {here}\n" in page.decode()
+    assert 4 < len(page.splitlines()) < 10
+    bridge.wait_log(f"speaks HTTP to {here}, a SOCKS5 port: set it to SOCKS5")
+
+
+def test_curl_that_takes_it_for_an_http_proxy(wispd: Wispd,
+                                              wispsocks: Callable[..., Bridge]) -> None:
+    bridge = wispsocks(f"ws://127.0.0.1:{wispd.port}/")
+    curl = start_curl("--no-fail", "-x", f"http://127.0.0.1:{bridge.port}", "http://example.test/")
+    assert b"This is a SOCKS5 port" in finish_curl(curl).output
+    for scheme in "https", "http":  # a proxy that is spoken to by TLS
+        curl = start_curl("-x", f"{scheme}://127.0.0.1:{bridge.port}", "https://example.test/")
+        assert finish_curl(curl).code != 0
+    bridge.wait_log("speaks TLS to 127.0.0.1:.*not to an HTTPS proxy")
+
+
+@pytest.mark.parametrize("first, said", [(b"\x04\x01\x00\x50", "SOCKS4 to .*: set it to SOCKS5"),
+                                         (b"\x00\x00", "first byte is 0x00.*set it to SOCKS5")],
+                         ids=["SOCKS4", "garbage"])
+def test_others_at_the_socks_port(start: Start, wispd: Wispd, first: bytes, said: str,
+                                  wispsocks: Callable[..., Bridge]) -> None:
+    bridge = wispsocks(f"ws://127.0.0.1:{wispd.port}/")
+    assert socks.recv_to_end(start(bridge.connect(first))).data == b""
+    bridge.wait_log(said)
