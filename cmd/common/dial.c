@@ -11,6 +11,7 @@
 #include "address.h"
 #include "clock.h"
 #include "log.h"
+#include "timer.h"
 
 #define LOOKUP_MS 10000
 /* All addresses together. */
@@ -48,12 +49,10 @@ struct dial {
 static void on_attempt(evutil_socket_t fd, short what, void *arg);
 static void go_on(struct dial *dial);
 
-static void
+static bool
 set_timer(struct dial *dial, uint64_t ms)
 {
-	const struct timeval tv = clock_timeval(ms);
-
-	evtimer_add(&dial->timer, &tv);
+	return timer_set(&dial->timer, ms);
 }
 
 /* ---- the end ---- */
@@ -363,10 +362,8 @@ dial_start(struct dialer *dialer, struct resolver_share *share, const char *host
 	}
 	evtimer_assign(&dial->timer, dialer->base, on_timer, dial);
 	dial->query = resolver_lookup(dialer->resolver, share, host, port, on_found, dial);
-	if (dial->query == NULL) {
-		free(dial);
-		return NULL;
-	}
-	set_timer(dial, LOOKUP_MS);
-	return dial;
+	if (dial->query != NULL && set_timer(dial, LOOKUP_MS))
+		return dial;
+	dial_free(dial);
+	return NULL;
 }

@@ -51,8 +51,8 @@ on_accept_error(struct evconnlistener *evl, void *arg)
 	if (listener->said_ms == 0 || now_ms - listener->said_ms > SAY_AGAIN_MS)
 		log_warning("cannot accept a connection: %s; new ones wait", strerror(error));
 	listener->said_ms = now_ms;
-	evconnlistener_disable(listener->evl);
-	evtimer_add(listener->retry, &tv);
+	if (evtimer_add(listener->retry, &tv) == 0)
+		evconnlistener_disable(listener->evl);
 }
 
 static void

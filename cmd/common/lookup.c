@@ -186,8 +186,10 @@ look_at_answers(struct lookup *lookup)
 	if (lookup->v4.answered && lookup->v6.answered) {
 		drop_questions(lookup);
 		judge_answers(lookup);
-	} else if (lookup->v4.answered && (result == DNS_FOUND || result == DNS_NO_NAME)) {
-		evtimer_add(&lookup->delay, &delay);
+	} else if (lookup->v4.answered && (result == DNS_FOUND || result == DNS_NO_NAME) &&
+		   evtimer_add(&lookup->delay, &delay) != 0) {
+		drop_questions(lookup);
+		judge_answers(lookup);
 	}
 }
 

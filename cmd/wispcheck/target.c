@@ -100,6 +100,14 @@ is_passing(int error)
 	return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
+/* Wait for an event of its socket. Without memory for that, it is over. */
+static void
+watch(struct target *target, struct event *event)
+{
+	if (event_add(event, NULL) != 0)
+		target_free(target);
+}
+
 /* Write what waits, and read on when that is all. */
 static void
 send_waiting(struct target *target)
@@ -110,10 +118,10 @@ send_waiting(struct target *target)
 	}
 	if (evbuffer_get_length(target->out) > 0) {
 		event_del(&target->readable);
-		event_add(&target->writable, NULL);
+		watch(target, &target->writable);
 		return;
 	}
-	event_add(&target->readable, NULL);
+	watch(target, &target->readable);
 }
 
 /* The bytes of a source at an offset: those of the first 64 KiB, with the rest of the offset over them. */
@@ -156,7 +164,7 @@ send_source(struct target *target)
 	if (sent > 0)
 		target->bytes += (uint64_t)sent;
 	if (target->bytes < target->count)
-		event_add(&target->writable, NULL);
+		watch(target, &target->writable);
 	else
 		target_free(target);
 }
@@ -302,13 +310,13 @@ on_accepted(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr
 	else
 		event_assign(&target->readable, own->base, fd, EV_READ | EV_PERSIST, on_readable, target);
 	event_assign(&target->writable, own->base, fd, EV_WRITE, on_writable, target);
-	event_add(&target->readable, NULL);
 	TAILQ_INSERT_TAIL(&own->connections, target, entry);
 	own->connection_count++;
 	if (port->kind == TARGET_TELLING)
 		own->targets.telling_open++;
 	else if (port->kind == TARGET_ECHO)
 		own->targets.echo_opened++;
+	watch(target, &target->readable);
 }
 
 /* ---- ports ---- */

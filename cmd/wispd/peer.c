@@ -18,6 +18,7 @@
 #include "login.h"
 #include "server.h"
 #include "target.h"
+#include "timer.h"
 #include "turn.h"
 
 #define UPGRADE_MS 10000
@@ -41,12 +42,10 @@
 static void on_run(evutil_socket_t fd, short what, void *arg);
 static void on_socket(evutil_socket_t fd, short what, void *arg);
 
-static void
+static bool
 set_timer(struct peer *peer, uint64_t ms)
 {
-	const struct timeval tv = clock_timeval(ms);
-
-	evtimer_add(&peer->timer, &tv);
+	return timer_set(&peer->timer, ms);
 }
 
 static bool
@@ -699,8 +698,10 @@ peer_new(struct server *server, evutil_socket_t fd, const struct sockaddr *from,
 		evtimer_assign(&peer->run_event, server->base, on_run, peer);
 		evtimer_assign(&peer->timer, server->base, on_timer, peer);
 	}
-	if (peer == NULL || !watch(peer, fd)) {
+	if (peer == NULL || !set_timer(peer, UPGRADE_MS) || !watch(peer, fd)) {
 		log_warning("a client is turned away: out of memory");
+		if (peer != NULL)
+			event_del(&peer->timer);
 		free(peer);
 		close(fd);
 		return false;
@@ -708,7 +709,6 @@ peer_new(struct server *server, evutil_socket_t fd, const struct sockaddr *from,
 	datagram_pool_init(&peer->datagrams, DATAGRAMS_MAX);
 	wire_tune_socket(fd);
 	name_peer(peer, from);
-	set_timer(peer, UPGRADE_MS);
 	TAILQ_INSERT_TAIL(&server->peers, peer, entry);
 	server->peer_count++;
 	return true;

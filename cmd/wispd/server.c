@@ -17,6 +17,7 @@
 #include "peer.h"
 #include "resolver.h"
 #include "target.h"
+#include "timer.h"
 #include "wire.h"
 
 /* How many connections beyond --max-per-address may be told so; more are closed without a word. */
@@ -245,8 +246,6 @@ server_check(const struct server_options *options)
 bool
 server_start(struct server *server, struct event_base *base, const struct server_options *options)
 {
-	const struct timeval tick = clock_timeval(TICK_MS);
-
 	memset(server, 0, sizeof *server);
 	server->base = base;
 	server->options = options;
@@ -261,11 +260,10 @@ server_start(struct server *server, struct event_base *base, const struct server
 	server->resolver = resolver_new(base);
 	server->dialer = (struct dialer){base, server->resolver, &server->target_count, &options->max_targets};
 	server->context = create_context(server);
-	if (server->resolver == NULL || server->context == NULL) {
+	if (server->resolver == NULL || server->context == NULL || !timer_set(&server->tick_timer, TICK_MS)) {
 		log_error("cannot set up libwebsockets");
 		return false;
 	}
-	event_add(&server->tick_timer, &tick);
 	for (size_t i = 0; i < options->endpoints.count; i++) {
 		server->listeners[i] = listener_new(base, &options->endpoints.items[i], on_accepted, server);
 		if (server->listeners[i] == NULL)

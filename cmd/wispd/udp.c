@@ -14,6 +14,7 @@
 #include "peer.h"
 #include "reach.h"
 #include "server.h"
+#include "timer.h"
 
 /* How often to read on, when what is read is an error. */
 #define READ_TRIES 8
@@ -29,12 +30,10 @@ struct udp {
 	int fd; /* -1 until the name has been looked up */
 };
 
-static void
+static bool
 set_timer(struct udp *udp, uint64_t ms)
 {
-	const struct timeval tv = clock_timeval(ms);
-
-	evtimer_add(&udp->timer, &tv);
+	return timer_set(&udp->timer, ms);
 }
 
 static void
@@ -171,7 +170,7 @@ on_reached(void *arg, int fd, uint8_t reason, const char *unresolved)
 	if (unresolved != NULL)
 		log_debug("%s: stream %u: the name does not resolve: %s", udp->peer->name, wisp_stream_id(udp->stream),
 			unresolved);
-	if (fd >= 0 && !watch(udp, fd)) {
+	if (fd >= 0 && !(set_timer(udp, udp->peer->server->options->udp_timeout_ms) && watch(udp, fd))) {
 		fd = -1;
 		reason = WISP_REASON_THROTTLED;
 	}
@@ -180,7 +179,6 @@ on_reached(void *arg, int fd, uint8_t reason, const char *unresolved)
 		return false;
 	}
 	udp->moved_ms = clock_now_ms();
-	set_timer(udp, udp->peer->server->options->udp_timeout_ms);
 	while (datagram_pop(&udp->waiting, p, sizeof p, &size))
 		send_datagram(udp, p, size);
 	return true;

@@ -65,9 +65,10 @@ bridge_check_budget(struct bridge *bridge)
 		return;
 	if (!bridge->over_budget && bridge->backlog_bytes >= limit) {
 		log_debug("%zu bytes wait for programs: the tunnel is not read", bridge->backlog_bytes);
+		if (event_add(&bridge->stall_timer, &tv) != 0)
+			return; /* without memory to find who holds up the others, nobody is */
 		bridge->over_budget = true;
 		tunnel_pause(bridge->tunnel);
-		event_add(&bridge->stall_timer, &tv);
 	} else if (bridge->over_budget && bridge->backlog_bytes < limit - limit / 4) {
 		bridge->over_budget = false;
 		event_del(&bridge->stall_timer);

@@ -15,6 +15,7 @@
 #include "log.h"
 #include "negotiation.h"
 #include "orphan.h"
+#include "timer.h"
 
 #define HANDSHAKE_MS 10000
 /* How long a server has to confirm a stream, when the program waits for that. */
@@ -38,12 +39,10 @@ static const struct wisp_stream_callbacks stream_callbacks;
 
 /* ---- timers ---- */
 
-static void
+static bool
 set_timer(struct client *client, uint64_t ms)
 {
-	const struct timeval tv = clock_timeval(ms);
-
-	evtimer_add(&client->timer, &tv);
+	return timer_set(&client->timer, ms);
 }
 
 /* How long nothing may move on an open stream; 0 is for ever. */
@@ -553,12 +552,16 @@ client_new(struct bridge *bridge, evutil_socket_t fd, const struct sockaddr *fro
 	struct client *client = calloc(1, sizeof *client);
 	struct negotiation *negotiation = negotiation_new(from);
 
-	if (client != NULL)
+	if (client != NULL) {
 		client->relay = relay_new(&relay_callbacks, client, &bridge->backlog_bytes);
-	if (client == NULL || negotiation == NULL || client->relay == NULL ||
+		evtimer_assign(&client->timer, bridge->base, on_timer, client);
+	}
+	if (client == NULL || negotiation == NULL || client->relay == NULL || !set_timer(client, HANDSHAKE_MS) ||
 		!relay_open(client->relay, bridge->base, fd)) {
-		if (client != NULL)
+		if (client != NULL) {
+			event_del(&client->timer);
 			relay_free(client->relay);
+		}
 		negotiation_free(negotiation);
 		free(client);
 		close(fd);
@@ -569,7 +572,5 @@ client_new(struct bridge *bridge, evutil_socket_t fd, const struct sockaddr *fro
 	client->negotiation = negotiation;
 	if (source != NULL)
 		probe(client); /* a machine that is gone must not keep its place */
-	evtimer_assign(&client->timer, bridge->base, on_timer, client);
-	set_timer(client, HANDSHAKE_MS);
 	return client;
 }

@@ -18,6 +18,7 @@
 #include "accounts.h"
 #include "credentials.h"
 #include "datagrams.h"
+#include "dial.h"
 #include "listener.h"
 #include "log.h"
 #include "memory.h"
@@ -266,6 +267,55 @@ look_up(void)
 	event_base_loop(base, EVLOOP_NONBLOCK); /* which frees what evdns keeps for later */
 }
 
+/* ---- dials ---- */
+
+static struct dial_result dialed;
+
+static bool
+allow(void *arg, const struct sockaddr *address)
+{
+	(void)arg, (void)address;
+	return true;
+}
+
+static bool
+accept_socket(void *arg, int fd)
+{
+	(void)arg, (void)fd;
+	return true;
+}
+
+static bool
+on_dialed(void *arg, const struct dial_result *result)
+{
+	(void)arg;
+	dialed = *result;
+	answered = true;
+	return false;
+}
+
+static const struct dial_callbacks dial_callbacks = {allow, accept_socket, on_dialed};
+
+/* It does not begin, or comes to an end that says what was missing. */
+static void
+dial_somewhere(void)
+{
+	size_t sockets = 1, sockets_max = 10;
+	struct dialer dialer = {base, resolver_new(base), &sockets, &sockets_max};
+	struct dial *dial;
+
+	if (!is_good(dialer.resolver != NULL))
+		return;
+	answered = false;
+	dial = dial_start(&dialer, NULL, "127.0.0.1", 1, SOCK_STREAM, &dial_callbacks, NULL);
+	while (is_good(dial != NULL) && !answered)
+		event_base_loop(base, EVLOOP_ONCE);
+	if (dial != NULL)
+		assert_true(dialed.fd == -1 && (dialed.error == ECONNREFUSED || memory_failures() > 0));
+	assert_int_equal(sockets, 1);
+	resolver_free(dialer.resolver);
+}
+
 /* ---- listeners ---- */
 
 static void
@@ -321,7 +371,7 @@ static void
 programs_go_on_without_memory(void **state)
 {
 	static void (*const works[])(void) = {relay_more_than_fits, keep_datagrams, read_accounts, load_credentials,
-		read_proxy, follow_redirect, look_up, listen_somewhere};
+		read_proxy, follow_redirect, look_up, dial_somewhere, listen_somewhere};
 	const size_t descriptors = count_descriptors();
 
 	(void)state;
