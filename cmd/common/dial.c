@@ -347,14 +347,11 @@ dial_start(struct dialer *dialer, struct resolver_share *share, const char *host
 	const struct dial_callbacks *callbacks, void *arg)
 {
 	const size_t host_size = strlen(host) + 1;
-	struct dial *dial = calloc(1, sizeof *dial + host_size);
+	struct dial *dial = malloc(sizeof *dial + host_size); /* not calloc(), which is far slower in glibc */
 
 	if (dial == NULL)
 		return NULL;
-	dial->dialer = dialer;
-	dial->callbacks = callbacks;
-	dial->arg = arg;
-	dial->type = type;
+	*dial = (struct dial){.dialer = dialer, .callbacks = callbacks, .arg = arg, .type = type};
 	memcpy(dial->host, host, host_size);
 	for (size_t i = 0; i < DIAL_SOCKETS_MAX; i++) {
 		dial->attempts[i].dial = dial;

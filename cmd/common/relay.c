@@ -103,14 +103,11 @@ drop_backlog(struct relay *relay)
 struct relay *
 relay_new(const struct relay_callbacks *callbacks, void *arg, size_t *total)
 {
-	struct relay *relay = calloc(1, sizeof *relay);
+	struct relay *relay = malloc(sizeof *relay);
 
 	if (relay == NULL)
 		return NULL;
-	relay->callbacks = callbacks;
-	relay->arg = arg;
-	relay->total = total;
-	relay->fd = -1;
+	*relay = (struct relay){.callbacks = callbacks, .arg = arg, .total = total, .fd = -1};
 	relay->moved_ms = relay->taken_ms = clock_now_ms();
 	return relay;
 }

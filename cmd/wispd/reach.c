@@ -106,13 +106,11 @@ static const struct dial_callbacks dial_callbacks = {
 struct reach *
 reach_start(struct peer *peer, const char *host, uint16_t port, int type, reach_callback *callback, void *arg)
 {
-	struct reach *reach = calloc(1, sizeof *reach);
+	struct reach *reach = malloc(sizeof *reach);
 
 	if (reach == NULL)
 		return NULL;
-	reach->server = peer->server;
-	reach->callback = callback;
-	reach->arg = arg;
+	*reach = (struct reach){.server = peer->server, .callback = callback, .arg = arg};
 	reach->dial = dial_start(&peer->server->dialer, &peer->names, host, port, type, &dial_callbacks, reach);
 	if (reach->dial != NULL)
 		return reach;
