@@ -23,11 +23,8 @@ struct probe {
 
 	struct event tick_timer;
 	struct outbox out;
-	bool holds; /* nothing is written for the time being */
 	struct wisp_client_options wisp;
 	struct wisp_handshake handshake;
-	bool kept_out;
-	bool looks_further; /* there is another host to look up */
 
 	uint8_t *received; /* the connection's bytes; from `taken` to `received_size` they are not decoded yet */
 	size_t taken;
@@ -36,10 +33,13 @@ struct probe {
 	uint8_t *message; /* the one under way, or that was handed out last: gathered here unless it came whole */
 	size_t message_size;
 	size_t message_room;
-	bool unread; /* there is more to read than one look takes */
-	bool over;   /* nothing more will come */
 	const char *over_text;
-	bool wrong; /* the server broke the rules */
+	bool holds; /* nothing is written for the time being */
+	bool kept_out;
+	bool looks_further; /* there is another host to look up */
+	bool unread;        /* there is more to read than one look takes */
+	bool over;          /* nothing more will come */
+	bool wrong;         /* the server broke the rules */
 };
 
 /* Let the event loop turn once, up to a time of the clock. */

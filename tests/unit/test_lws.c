@@ -161,7 +161,7 @@ connections_do_not_wait_for_each_other(void **state)
 	for (size_t i = 0; i < CONNECTIONS; i++) {
 		/* They may have been accepted in another order: each gets the answer on its own port. */
 		for (size_t k = 0; k < CONNECTIONS; k++) {
-			struct sockaddr_in here, there;
+			struct sockaddr_in here = {0}, there = {0};
 			socklen_t size = sizeof here;
 
 			assert_int_equal(
