@@ -9,7 +9,7 @@
 static void
 assert_pause(uint64_t pause_ms, uint64_t expected_ms)
 {
-	assert_in_range(pause_ms, expected_ms - expected_ms / 4, expected_ms);
+	assert_between(pause_ms, expected_ms - expected_ms / 4, expected_ms);
 }
 
 /* An attempt that fails at once, after the whole pause. Returns the pause after it. */
@@ -54,8 +54,8 @@ jitter_spreads_them(void **state)
 		shortest_ms = pause_ms < shortest_ms ? pause_ms : shortest_ms;
 		longest_ms = pause_ms > longest_ms ? pause_ms : longest_ms;
 	}
-	assert_in_range(shortest_ms, 375, 400);
-	assert_in_range(longest_ms, 475, 500);
+	assert_between(shortest_ms, 375, 400);
+	assert_between(longest_ms, 475, 500);
 }
 
 /* Also one that lets us in and ends the connection at once, again and again, is not asked more often. */
@@ -201,7 +201,7 @@ network_that_flaps_makes_no_storm(void **state)
 		backoff_begin(&backoff, now_ms);
 		due_ms = now_ms + backoff_next_ms(&backoff, now_ms);
 	}
-	assert_in_range(attempts, 100 * 14, 100 * 17);
+	assert_between(attempts, 100 * 14, 100 * 17);
 }
 
 static void

@@ -236,7 +236,7 @@ shares_are_fair(void **state)
 		const size_t fair = total / FLOWS;
 
 		/* No flow is ever more than a packet and a quantum away from its share. */
-		assert_in_range(sent[i], fair - 65530 - WISP_QUANTUM, fair + 65530 + WISP_QUANTUM);
+		assert_between(sent[i], fair - 65530 - WISP_QUANTUM, fair + 65530 + WISP_QUANTUM);
 	}
 }
 

@@ -134,7 +134,7 @@ count_up(void *arg, const struct wisp_packet *packet)
 			packet->destination.type == WISP_TCP ? world->initial_credit : UINT32_MAX;
 	if (packet->type != WISP_DATA)
 		return;
-	assert_in_range(packet->size, 1, WISP_DATA_MAX);
+	assert_between(packet->size, 1, WISP_DATA_MAX);
 	assert_true(world->credit[packet->stream_id] > 0);
 	if (world->credit[packet->stream_id] != UINT32_MAX)
 		world->credit[packet->stream_id]--;

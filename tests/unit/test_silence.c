@@ -58,7 +58,7 @@ watch(struct silence *silence, const struct other *other, uint64_t now_ms, uint6
 
 		if (silence_judge(silence, now_ms, &sample, &look_ms) == SILENCE_GONE)
 			return now_ms;
-		assert_in_range(look_ms, 1, SILENCE_LOOK_MS);
+		assert_between(look_ms, 1, SILENCE_LOOK_MS);
 		now_ms += look_ms;
 	}
 	return 0;
@@ -83,7 +83,7 @@ machine_that_is_gone(void **state)
 
 			silence_reset(&silence);
 			gone_ms = watch(&silence, &other, HOUR_MS + first_ms, 2 * HOUR_MS);
-			assert_in_range(gone_ms - HOUR_MS, SILENCE_GRACE_MS, FOUND_OUT_MS);
+			assert_between(gone_ms - HOUR_MS, SILENCE_GRACE_MS, FOUND_OUT_MS);
 		}
 }
 
@@ -96,7 +96,7 @@ machine_that_is_gone_with_a_closed_window(void **state)
 
 	(void)state;
 	silence_reset(&silence);
-	assert_in_range(watch(&silence, &other, HOUR_MS + 1000, 2 * HOUR_MS), HOUR_MS + SILENCE_GRACE_MS,
+	assert_between(watch(&silence, &other, HOUR_MS + 1000, 2 * HOUR_MS), HOUR_MS + SILENCE_GRACE_MS,
 		HOUR_MS + FOUND_OUT_MS);
 }
 
@@ -198,7 +198,7 @@ doubts_that_meet(void **state)
 	silence_doubt(&silence, HOUR_MS + 9500, 1);
 	assert_int_equal(silence.deadline_ms, HOUR_MS + SILENCE_GRACE_MS);
 	gone_ms = watch(&silence, &other, HOUR_MS + SILENCE_GRACE_MS, 2 * HOUR_MS);
-	assert_in_range(gone_ms, HOUR_MS + 18000, HOUR_MS + 19000);
+	assert_between(gone_ms, HOUR_MS + 18000, HOUR_MS + 19000);
 }
 
 int

@@ -107,7 +107,7 @@ expect_request(
 	memset(followed + size, 0x16, 2);
 	for (size_t n = 0; n < size; n++) {
 		assert_int_equal(decode_request(followed, n, &need, &request), WISP_SOCKS5_MORE);
-		assert_in_range(need, n + 1, size);
+		assert_between(need, n + 1, size);
 		/* From the first byte of the address on, the size is known. */
 		assert_int_equal(need, n < 5 ? 5 : size);
 	}

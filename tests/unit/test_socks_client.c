@@ -164,7 +164,7 @@ replies_are_read_at_any_split(void **state)
 
 		for (size_t n = 0; n < cases[i].size; n++) {
 			assert_int_equal(decode_reply(cases[i].p, n, &need, &answer), WISP_SOCKS5_MORE);
-			assert_in_range(need, n + 1, cases[i].size);
+			assert_between(need, n + 1, cases[i].size);
 		}
 		for (size_t n = cases[i].size; n <= cases[i].n; n++) {
 			assert_int_equal(decode_reply(cases[i].p, n, &need, &answer), WISP_SOCKS5_OK);

@@ -473,7 +473,7 @@ headers_cannot_be_injected(void **state)
 		for (const char *lf = response; (lf = strchr(lf, '\n')) != NULL; lf++)
 			lines++;
 		if (request.status == 101)
-			assert_in_range(lines, 5, 6);
+			assert_between(lines, 5, 6);
 		assert_null(strstr(response, "\nInjected"));
 	}
 }
@@ -507,7 +507,7 @@ refusals_say_what_is_wrong(void **state)
 		const size_t n = wisp_upgrade_respond(&request, response);
 		const char *body;
 
-		assert_in_range(n, 1, sizeof response - 1);
+		assert_between(n, 1, sizeof response - 1);
 		assert_int_equal(response[n], '\0');
 		assert_int_equal(strlen(response), n);
 		assert_memory_equal(response, cases[i].line, strlen(cases[i].line));

@@ -11,4 +11,7 @@
 
 #include "support.h"
 
+/* cmocka 2 has two names for assert_in_range(), neither of which there was before. */
+#define assert_between(value, least, most) (assert_true((value) >= (least)), assert_true((value) <= (most)))
+
 #endif
