@@ -49,7 +49,7 @@ judge_status(unsigned status, struct failure *failure)
 		return;
 	case 400:
 		failure_set(failure, FAILURE_ANSWERED,
-			"the server does not like the request (HTTP %u); check the URL, whether it is ws or wss, and "
+			"the server rejects the request (HTTP %u); check the URL, whether it is ws or wss, and "
 			"whether the server wants a client certificate (--cert)",
 			status);
 		return;
@@ -70,12 +70,13 @@ judge_status(unsigned status, struct failure *failure)
 	case 503:
 	case 504:
 		failure_set(failure, FAILURE_PASSING,
-			"the server, or the one behind it, is out of order (HTTP %u); ask who runs it", status);
+			"the server, or the one behind it, is out of order (HTTP %u); if it stays, ask who runs it",
+			status);
 		return;
 	case 408:
 	case 425:
 	case 429:
-		failure_set(failure, FAILURE_PASSING, "the server asks to come back later (HTTP %u)", status);
+		failure_set(failure, FAILURE_PASSING, "the server asks us to try again later (HTTP %u)", status);
 		return;
 	default:
 		break;
@@ -86,7 +87,8 @@ judge_status(unsigned status, struct failure *failure)
 			"check the URL's path",
 			status);
 	else if (status >= 500)
-		failure_set(failure, FAILURE_PASSING, "the server is out of order (HTTP %u)", status);
+		failure_set(failure, FAILURE_PASSING,
+			"the server reports a fault of its own (HTTP %u); if it stays, ask who runs it", status);
 	else
 		failure_set(failure, FAILURE_ANSWERED, "there is no WebSocket at this URL (HTTP %u); check its path",
 			status);
@@ -111,26 +113,29 @@ is_upgrade(struct wisp_upgrade_text head, const char *key, bool offered, struct 
 	if (!wisp_upgrade_accept(key, expected) ||
 		strcmp(header(head, "Sec-WebSocket-Accept", text, sizeof text), expected) != 0) {
 		failure_set(failure, FAILURE_ANSWERED,
-			"the server's Sec-WebSocket-Accept is wrong: this is no WebSocket server");
+			"the server's Sec-WebSocket-Accept is wrong: this is no WebSocket server; check the URL");
 		return false;
 	}
 	if (strcasecmp(header(head, "Upgrade", text, sizeof text), "websocket") != 0) {
-		failure_set(failure, FAILURE_ANSWERED, "the server upgrades to '%s' instead of websocket", text);
+		failure_set(failure, FAILURE_ANSWERED,
+			"the server upgrades to '%s' instead of websocket; check the URL", text);
 		return false;
 	}
 	if (!names(head, "Connection", "Upgrade")) {
 		failure_set(failure, FAILURE_ANSWERED,
-			"the server's Connection header does not name Upgrade: it, or a proxy before it, upgrades "
-			"nothing");
+			"the server's Connection header does not name Upgrade: it, or a proxy before it, does not pass "
+			"the upgrade on; tell who runs it");
 		return false;
 	}
 	if (has_header(head, "Sec-WebSocket-Extensions")) {
-		failure_set(failure, FAILURE_ANSWERED, "the server uses a WebSocket extension that was not offered");
+		failure_set(failure, FAILURE_ANSWERED,
+			"the server uses a WebSocket extension that was not offered; tell who runs it");
 		return false;
 	}
 	if (has_header(head, "Sec-WebSocket-Protocol") &&
 		(!offered || strcmp(header(head, "Sec-WebSocket-Protocol", text, sizeof text), ANSWER_PROTOCOL) != 0)) {
-		failure_set(failure, FAILURE_ANSWERED, "the server chose a subprotocol that was not offered");
+		failure_set(failure, FAILURE_ANSWERED,
+			"the server chose a subprotocol that was not offered; tell who runs it");
 		return false;
 	}
 	return true;
@@ -173,7 +178,8 @@ take_head(struct answer *answer, struct wisp_upgrade_text head, const char *key,
 		judge(answer, head, key, offered, failure);
 	} else if (++answer->interim_count > ANSWER_INTERIM_MAX) {
 		answer->kind = ANSWER_NO;
-		failure_set(failure, FAILURE_ANSWERED, "the server does not get beyond saying HTTP %u", answer->status);
+		failure_set(failure, FAILURE_ANSWERED,
+			"the server does not get beyond saying HTTP %u; tell who runs it", answer->status);
 	}
 }
 

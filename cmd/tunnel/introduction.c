@@ -101,8 +101,8 @@ introduction_judge(const struct wisp_session *session, const struct tunnel_optio
 		return true;
 	if (handshake->reason == WISP_REASON_INCOMPATIBLE) {
 		failure_set(failure, FAILURE_ANSWERED,
-			"the server and we have no common extensions; try --wisp 1, and see whether it wants "
-			"credentials (--user, --key)");
+			"the server refuses our extensions; try --wisp 1, and check whether it wants credentials "
+			"(--user, --key)");
 		return true;
 	}
 	judge_fault(handshake->fault, options, wisp_session_error(session), failure);

@@ -243,8 +243,8 @@ on_attempt_timer(evutil_socket_t fd, short what, void *arg)
 		begin_attempt(tunnel);
 		return;
 	case TUNNEL_RESOLVING:
-		failure_set(&tunnel->failure, FAILURE_PASSING, "no answer from the name servers for %s",
-			route_host(&tunnel->route));
+		failure_set(&tunnel->failure, FAILURE_PASSING,
+			"no answer from the name servers for %s; check the network", route_host(&tunnel->route));
 		break;
 	case TUNNEL_CONNECTING:
 		connection_is_late(&tunnel->link.connection);
