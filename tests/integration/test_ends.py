@@ -12,6 +12,7 @@ import socks
 from bridge import Bridge
 from fakeserver import FakeServer
 from packets import UNKNOWN, VOLUNTARY
+from vitals import gauges
 
 WARNING = "^warning: the server ends streams with the reason 'unknown'"
 
@@ -42,6 +43,7 @@ class Ends:
 
     @property
     def warnings(self) -> int:
+        gauges(self.bridge)  # so that all has been logged
         return len(re.findall(WARNING, self.bridge.log, re.MULTILINE))
 
 

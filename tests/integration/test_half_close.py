@@ -1,13 +1,12 @@
-"""Connections of which one direction ends before the other, with wispsocks and wispd: they tell each other.
+"""Connections of which one direction ends before the other, with wispsocks and wispd.
 
-It is an extension of their own (wisp-extensions(7)); others have to pass over it.
+They tell each other. It is an extension of their own (wisp-extensions(7)); others have to pass over it.
 """
 
 from __future__ import annotations
 
 import queue
 import socket
-from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
@@ -19,7 +18,7 @@ from certs import Authority, Certificate
 from conftest import Start
 from fakeserver import FakeServer
 from origin import CHUNK, Origin, Service, payload, payload_sha256, reset, sha256
-from procs import GUARD, in_background, wait_until
+from procs import GUARD, wait_until
 from vitals import MIB, gauges
 from wispclient import WispClient
 from wispservers import TlsWispd, Wispd
@@ -257,7 +256,8 @@ def test_server_that_does_not_close(fake: FakeServer, wispsocks: Callable[..., B
     (OFFERED, lambda stream: [packets.end(stream), packets.end(stream)]),
     (b"", lambda stream: [packets.end(stream)]),
 ], ids=["data after it", "a second one", "without agreement"])
-def test_server_that_breaks_the_rules(fake: FakeServer, wispsocks: Callable[..., Bridge], offered: bytes,
+def test_server_that_breaks_the_rules(fake: FakeServer, wispsocks: Callable[..., Bridge],
+                                      offered: bytes,
                                       breach: Callable[[int], list[packets.Packet]]) -> None:
     """Its stream ends, with a reset for the program, and no other does."""
     bridge = wispsocks(fake.url)
