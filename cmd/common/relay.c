@@ -592,6 +592,9 @@ on_event(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	relay->in_event = true;
+	/* libevent takes an event out whose timer of no time has ended: the socket would not be heard any more. */
+	if ((what & EV_TIMEOUT) && event_add(&relay->event, NULL) != 0)
+		set_broken(relay, ENOMEM);
 	serve(relay, what);
 	relay->in_event = false;
 	if (relay->freed)
