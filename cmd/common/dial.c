@@ -47,7 +47,6 @@ struct dial {
 };
 
 static void on_attempt(evutil_socket_t fd, short what, void *arg);
-static void go_on(struct dial *dial);
 
 static bool
 set_timer(struct dial *dial, uint64_t ms)
@@ -229,18 +228,19 @@ begin(struct dial *dial, const struct address *address, struct attempt **attempt
 	return error;
 }
 
-static void
-on_connected(struct attempt *attempt)
+/* A socket is connected. Returns whether it has won: the dial is over then. */
+static bool
+try_to_win(struct attempt *attempt)
 {
 	struct dial *dial = attempt->dial;
 
 	if (dial->callbacks->accept(dial->arg, attempt->fd)) {
 		win(attempt);
-		return;
+		return true;
 	}
 	note_error(dial, EACCES);
 	drop_attempt(attempt, true);
-	go_on(dial);
+	return false;
 }
 
 /* Begin with the next addresses, until an attempt is under way. The dial may be over when it returns. */
@@ -252,11 +252,9 @@ try_addresses(struct dial *dial, uint64_t left_ms)
 
 	while (error != EINPROGRESS && dial->next < dial->count && has_room(dial)) {
 		error = begin(dial, &dial->addresses[dial->next++], &attempt);
-		if (error == 0) {
-			on_connected(attempt);
+		if (error == 0 && try_to_win(attempt))
 			return;
-		}
-		if (error != EINPROGRESS)
+		if (error != 0 && error != EINPROGRESS)
 			note_error(dial, error);
 	}
 	if (dial->attempt_count == 0)
@@ -292,8 +290,8 @@ on_attempt(evutil_socket_t fd, short what, void *arg)
 		note_error(dial, error);
 		drop_attempt(attempt, true);
 		go_on(dial);
-	} else if (what & EV_WRITE) {
-		on_connected(attempt);
+	} else if ((what & EV_WRITE) && !try_to_win(attempt)) {
+		go_on(dial);
 	}
 }
 

@@ -182,12 +182,9 @@ look_at_answers(struct lookup *lookup)
 {
 	static const struct timeval delay = {.tv_usec = RESOLUTION_DELAY_MS * 1000};
 	const enum dns_result result = lookup->v4.answer.result;
+	const bool waits = lookup->v4.answered && (result == DNS_FOUND || result == DNS_NO_NAME);
 
-	if (lookup->v4.answered && lookup->v6.answered) {
-		drop_questions(lookup);
-		judge_answers(lookup);
-	} else if (lookup->v4.answered && (result == DNS_FOUND || result == DNS_NO_NAME) &&
-		   evtimer_add(&lookup->delay, &delay) != 0) {
+	if ((lookup->v4.answered && lookup->v6.answered) || (waits && evtimer_add(&lookup->delay, &delay) != 0)) {
 		drop_questions(lookup);
 		judge_answers(lookup);
 	}

@@ -371,9 +371,7 @@ linger(struct relay *relay)
 {
 	const bool more = drop_some(relay);
 
-	if (relay->ended_there || relay->state == RELAY_BROKEN)
-		be_done(relay, false);
-	else if (!more && !set_timer(relay, LEAVING_MS))
+	if (relay->ended_there || relay->state == RELAY_BROKEN || (!more && !set_timer(relay, LEAVING_MS)))
 		be_done(relay, false);
 }
 

@@ -107,7 +107,7 @@ static bool
 on_accept(void *arg, int fd)
 {
 	struct rig *rig = arg;
-	struct sockaddr_in peer;
+	struct sockaddr_in peer = {0};
 	socklen_t size = sizeof peer;
 
 	assert_int_equal(getpeername(fd, (struct sockaddr *)&peer, &size), 0);
@@ -207,7 +207,7 @@ add_dead(in_port_t *port)
 	assert_int_equal(listen(dead.fd, 0), 0);
 	for (size_t i = 0; i < COUNT(dead.fillers); i++) {
 		dead.fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-		connect(dead.fillers[i], (struct sockaddr *)&address, sizeof address);
+		(void)connect(dead.fillers[i], (struct sockaddr *)&address, sizeof address);
 	}
 	return dead;
 }
@@ -223,7 +223,7 @@ close_dead(const struct dead *dead)
 static in_port_t
 winner(const struct rig *rig)
 {
-	struct sockaddr_in peer;
+	struct sockaddr_in peer = {0};
 	socklen_t size = sizeof peer;
 
 	assert_true(rig->result.fd >= 0);
