@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
 #include <sys/socket.h>
 
 #include "proxy_protocol.h"
@@ -106,6 +107,7 @@ send_message(struct proxy_handshake *handshake, int fd, struct failure *failure)
 		}
 		handshake->sent_size += (size_t)n;
 	}
+	OPENSSL_cleanse(handshake->message, handshake->message_size); /* there may be a password in it */
 	return true;
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Callable
 
@@ -9,6 +10,7 @@ import pytest
 
 from bridge import Bridge
 from fakeserver import FakeServer
+from procs import BUILD, GUARD, clean_environment
 from test_cli import URL, check_usage_error
 
 SECRET = "s3cret"
@@ -84,6 +86,20 @@ def test_redirect(fake: FakeServer, location: str, wispsocks: Callable[..., Brid
     assert bridge.wait_exit() == 1
     bridge.wait_log(r"^error: .*@.*302")
     assert SECRET not in bridge.log
+
+
+@pytest.mark.parametrize("options, env", [
+    (["--proxy", "http://user:s3cret@127.0.0.1:1"], {}),
+    (["-H", "Authorization: s3cret"], {}),
+    ([], {"all_proxy": "https://user:s3cret@127.0.0.1:1"}),
+    ([], {"all_proxy": "socks5h://user:s3cret@127.0.0.1:1080"}),
+], ids=str)
+def test_check(options: list[str], env: dict[str, str]) -> None:
+    done = subprocess.run([BUILD / "cmd/wispsocks/wispsocks", "--check", *options, URL],
+                          env=clean_environment() | env, capture_output=True, text=True,
+                          timeout=GUARD, check=False)
+    assert done.returncode == 0, done
+    assert SECRET not in done.stdout + done.stderr
 
 
 def test_what_is_wrong_is_said() -> None:

@@ -31,6 +31,7 @@ from wispservers import Nginx, Wispd
     ("wisp.test", "*:{port}:127.0.0.1"),
     ("127.0.0.2", "127.0.0.2:{port}:127.0.0.1"),
     ("[2001:db8::1]", "[2001:db8::1]:{port}:127.0.0.1"),
+    ("xn--bcher-kva.test", "bücher.test:{port}:127.0.0.1"),
 ])
 def test_resolve(fake: FakeServer, host: str, rule: str, wispsocks: Callable[..., Bridge]) -> None:
     """Nobody is asked for the name; the server hears of its own."""
@@ -119,7 +120,7 @@ def test_resolve_that_is_wrong(rule: str) -> None:
 
 @pytest.fixture(scope="module")
 def for_other(authority: Authority) -> Certificate:
-    return authority.issue("for-other", "DNS:other.test,IP:192.0.2.1")
+    return authority.issue("for-other", "DNS:other.test,DNS:xn--bcher-kva.test,IP:192.0.2.1")
 
 
 @pytest.fixture
@@ -132,13 +133,14 @@ def sni_server(start: Start, for_other: Certificate) -> FakeServer:
     return fake
 
 
-def test_sni(sni_server: FakeServer, authority: Authority,
+@pytest.mark.parametrize("name, told", [("Other.Test", "other.test"),
+                                        ("bücher.test", "xn--bcher-kva.test")])
+def test_sni(sni_server: FakeServer, authority: Authority, name: str, told: str,
              wispsocks: Callable[..., Bridge]) -> None:
     """It is for TLS and the certificate alone."""
-    bridge = wispsocks(sni_server.url_at("localhost"), "--cacert", authority.cacert, "--sni",
-                       "Other.Test")
+    bridge = wispsocks(sni_server.url_at("localhost"), "--cacert", authority.cacert, "--sni", name)
     server = sni_server.accept()
-    assert [name.lower() for name in sni_server.names] == ["other.test"]
+    assert [name.lower() for name in sni_server.names] == [told]
     assert server.headers["host"] == f"localhost:{sni_server.port}"
     server.open()
     bridge.wait_connected()
