@@ -30,10 +30,11 @@ negotiation_new(const struct sockaddr *from)
 	if (negotiation == NULL)
 		return NULL;
 	negotiation->size = 0;
-	if (from->sa_family == AF_UNIX)
-		strcpy(negotiation->from, "a program on this machine");
-	else
-		address_format(from, negotiation->from);
+	negotiation->from.sa.sa_family = from->sa_family;
+	if (from->sa_family == AF_INET)
+		memcpy(&negotiation->from, from, sizeof negotiation->from.in);
+	else if (from->sa_family == AF_INET6)
+		memcpy(&negotiation->from, from, sizeof negotiation->from.in6);
 	return negotiation;
 }
 
@@ -41,8 +42,12 @@ negotiation_new(const struct sockaddr *from)
 static void
 log_login_failure(const struct client *client, const char *why)
 {
-	log_info(
-		"%s: login failed: %s; see --%s", client->negotiation->from, why, client->bridge->options->auth_option);
+	const struct sockaddr *from = &client->negotiation->from.sa;
+	char text[ADDRESS_TEXT_SIZE] = "a program on this machine";
+
+	if (from->sa_family != AF_UNIX)
+		address_format(from, text);
+	log_info("%s: login failed: %s; see --%s", text, why, client->bridge->options->auth_option);
 }
 
 /* Send a message of the handshake. Returns false when that was the end of the client. */

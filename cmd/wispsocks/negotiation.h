@@ -4,11 +4,10 @@
 
 #include <stdint.h>
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <wisp/socks5.h>
-
-#include "address.h"
 
 struct client;
 
@@ -16,7 +15,11 @@ struct negotiation {
 	uint8_t message[WISP_SOCKS5_MESSAGE_MAX];
 	size_t size; /* of what has been read of the message */
 	struct wisp_socks5_request request;
-	char from[ADDRESS_TEXT_SIZE]; /* where the program is, for the log */
+	union {
+		struct sockaddr sa;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} from; /* where the program is, for the log; of a Unix socket, only the family */
 };
 
 /* For a program whose connection was accepted from there. NULL without memory. */
