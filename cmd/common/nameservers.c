@@ -12,6 +12,8 @@
 /* How long one server is waited for before the next one is asked too, in the first round and in later ones. */
 #define FIRST_WAIT_MS 1000
 #define LATER_WAIT_MS 2000
+/* A server that has not answered with EDNS yet may drop such questions: it is asked without so soon. */
+#define EDNS_WAIT_MS 250
 /* How long a server may take to answer. What it says later, up to that, still counts. */
 #define ATTEMPT_MS 5000
 #define ATTEMPTS_MAX 6
@@ -38,6 +40,7 @@ struct channel {
 struct nameserver {
 	struct address address;
 	TAILQ_HEAD(, channel) channels; /* the newest one is the last */
+	bool edns_works;
 	bool no_edns;
 	unsigned edns_losses;
 	bool lame; /* others have answered what it did not */
@@ -66,6 +69,7 @@ struct question {
 	uint64_t asked_ms;
 	bool failed[RESOLV_CONF_SERVERS_MAX];
 	bool done;
+	bool plain;               /* the first server has been asked without EDNS too */
 	struct dns_answer answer; /* until it is done: the failure that says the most */
 	struct event timer;       /* until the next attempt, or the end */
 	char name[];
@@ -240,6 +244,7 @@ compare_servers(const struct question *question, const struct attempt *answered)
 		else if (!attempt->probe && now_ms - attempt->started_ms >= FIRST_WAIT_MS / 2)
 			mark_lame(question->servers, attempt->server);
 	}
+	server->edns_works = server->edns_works || answered->edns;
 	if (answered->edns)
 		server->edns_losses = 0;
 	else if (lost && ++server->edns_losses >= EDNS_LOSSES_MAX)
@@ -335,13 +340,21 @@ attempt_to(struct question *question, size_t i, bool probe, bool edns)
 	dns_channel_ask(channel->dns, question->name, question->type, on_attempt, attempt);
 }
 
+static bool
+is_edns_in_doubt(const struct question *question)
+{
+	const struct nameserver *server = &question->servers->servers[question->order[0]];
+
+	return question->attempt_count == 1 && !question->plain && !server->edns_works && !server->no_edns;
+}
+
 static void
 set_question_timer(struct question *question)
 {
 	const bool first = question->attempt_count <= question->servers->conf.server_count;
 	const uint64_t spent_ms = clock_now_ms() - question->asked_ms;
 	const uint64_t left_ms = spent_ms < NAMESERVERS_TIMEOUT_MS ? NAMESERVERS_TIMEOUT_MS - spent_ms : 0;
-	const uint64_t wait_ms = first ? FIRST_WAIT_MS : LATER_WAIT_MS;
+	const uint64_t wait_ms = is_edns_in_doubt(question) ? EDNS_WAIT_MS : first ? FIRST_WAIT_MS : LATER_WAIT_MS;
 	const struct timeval tv = clock_timeval(wait_ms < left_ms ? wait_ms : left_ms);
 
 	evtimer_add(&question->timer, &tv);
@@ -387,6 +400,10 @@ on_question_timer(evutil_socket_t fd, short what, void *arg)
 	} else if (clock_now_ms() - question->asked_ms >= NAMESERVERS_TIMEOUT_MS) {
 		question->done = true;
 		deliver(question);
+	} else if (is_edns_in_doubt(question)) {
+		question->plain = true;
+		set_question_timer(question);
+		attempt_to(question, question->order[0], false, false);
 	} else if (question->attempt_count < ATTEMPTS_MAX) {
 		start_attempt(question);
 	} else {
