@@ -170,7 +170,9 @@ on_dns_socket_state(void *arg, ares_socket_t fd, int readable, int writable)
 	if (sock->what != 0)
 		event_del(&sock->event);
 	event_assign(&sock->event, channel->base, fd, (short)(what | EV_PERSIST), on_dns_socket, sock);
-	sock->what = event_add(&sock->event, NULL) == 0 ? what : 0;
+	sock->what = what;
+	if (event_add(&sock->event, NULL) != 0)
+		sock->what = 0;
 }
 
 /* ---- the channel ---- */
@@ -253,6 +255,7 @@ dns_channel_free(struct dns_channel *channel)
 
 	ares_destroy(channel->ares);
 	while ((sock = LIST_FIRST(&channel->sockets)) != NULL)
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it has been taken out of its lists before it was freed */
 		forget_dns_socket(sock);
 	evtimer_del(&channel->timer);
 	free(channel);

@@ -16,14 +16,7 @@
  */
 #define RESOLUTION_DELAY_MS 100
 
-static void next_source(struct lookup *lookup);
-
-static void
-conclude(struct lookup *lookup, enum resolver_result result)
-{
-	lookup->result = result;
-	lookup->done(lookup->arg);
-}
+static void advance(struct lookup *lookup);
 
 /* ---- addresses ---- */
 
@@ -152,42 +145,36 @@ failure_of(const struct lookup *lookup)
 	return DNS_NO_NAME;
 }
 
-static void ask_servers(struct lookup *lookup);
-
 /* Both families are answered for one of the names. As glibc, the next name is tried unless nobody answers at all. */
-static void
+static enum lookup_stage
 judge_answers(struct lookup *lookup)
 {
 	struct addresses v6 = {.count = 0}, v4 = {.count = 0};
 	const enum dns_result failure = failure_of(lookup);
 
+	drop_questions(lookup);
 	gather_v6(lookup, &v6);
 	gather_v4(lookup, &v4);
-	if (v6.count + v4.count > 0) {
-		addresses_merge(&lookup->found, &v6, &v4);
-		conclude(lookup, RESOLVER_FOUND);
-		return;
+	addresses_merge(&lookup->found, &v6, &v4);
+	if (lookup->found.count > 0) {
+		lookup->result = RESOLVER_FOUND;
+		return LOOKUP_DONE;
 	}
 	lookup->server_failed = lookup->server_failed || failure != DNS_NO_NAME;
-	if (failure == DNS_NO_NAME || failure == DNS_SERVER_FAILED) {
-		lookup->candidate++;
-		ask_servers(lookup);
-	} else {
-		next_source(lookup);
-	}
+	lookup->candidate++;
+	return failure == DNS_NO_NAME || failure == DNS_SERVER_FAILED ? LOOKUP_ASK : LOOKUP_SOURCE;
 }
 
-static void
+static enum lookup_stage
 look_at_answers(struct lookup *lookup)
 {
 	static const struct timeval delay = {.tv_usec = RESOLUTION_DELAY_MS * 1000};
 	const enum dns_result result = lookup->v4.answer.result;
 	const bool waits = lookup->v4.answered && (result == DNS_FOUND || result == DNS_NO_NAME);
 
-	if ((lookup->v4.answered && lookup->v6.answered) || (waits && evtimer_add(&lookup->delay, &delay) != 0)) {
-		drop_questions(lookup);
-		judge_answers(lookup);
-	}
+	if ((lookup->v4.answered && lookup->v6.answered) || (waits && evtimer_add(&lookup->delay, &delay) != 0))
+		return judge_answers(lookup);
+	return LOOKUP_WAIT;
 }
 
 /* IPv6 addresses are late. Where there is no way to the others, they are all that counts. */
@@ -202,7 +189,7 @@ on_delay(evutil_socket_t fd, short what, void *arg)
 	lookup->v6.answer = (struct dns_answer){.result = DNS_SILENT};
 	lookup->v6.answered = true;
 	keep_answer(lookup, &lookup->v6);
-	look_at_answers(lookup);
+	advance(lookup);
 }
 
 static void
@@ -212,7 +199,7 @@ take_answer(struct lookup *lookup, struct lookup_family *family, const struct dn
 	family->answer = *answer;
 	family->answered = true;
 	keep_answer(lookup, family);
-	look_at_answers(lookup);
+	advance(lookup);
 }
 
 static void
@@ -248,7 +235,7 @@ ask_family(struct lookup *lookup, struct lookup_family *family, const char *comp
 }
 
 /* Ask for the name as the search list completes it, from the candidate on. */
-static void
+static enum lookup_stage
 ask_servers(struct lookup *lookup)
 {
 	const struct resolv_conf *conf = nameservers_conf(lookup->settings->servers);
@@ -256,10 +243,8 @@ ask_servers(struct lookup *lookup)
 	bool more = true;
 
 	while (!resolv_conf_complete(conf, lookup->name, lookup->candidate, complete, &more)) {
-		if (!more) {
-			next_source(lookup);
-			return;
-		}
+		if (!more)
+			return LOOKUP_SOURCE;
 		lookup->candidate++;
 	}
 	ask_family(lookup, &lookup->v4, complete, on_v4_answer);
@@ -269,31 +254,40 @@ ask_servers(struct lookup *lookup)
 	} else {
 		ask_family(lookup, &lookup->v6, complete, on_v6_answer);
 	}
-	look_at_answers(lookup);
+	return look_at_answers(lookup);
 }
 
 /* ---- the sources ---- */
 
-/* Go on with the next source. A name that one did not know ends there, when the settings say so. */
-static void
+/* Look at the next source. A name that one did not know ends there, when the settings say so. */
+static enum lookup_stage
 next_source(struct lookup *lookup)
 {
 	const struct nsswitch *nsswitch = &lookup->settings->nsswitch;
+	const size_t i = lookup->source++;
 
-	while (lookup->source < nsswitch->count &&
-		(lookup->source == 0 || lookup->server_failed || !nsswitch->sources[lookup->source - 1].final)) {
-		if (nsswitch->sources[lookup->source++].source == NAME_SOURCE_FILES) {
-			if (!find_in_hosts(lookup))
-				continue;
-			conclude(lookup, RESOLVER_FOUND);
-		} else if (find_localhost(lookup)) {
-			judge_answers(lookup);
-		} else {
-			ask_servers(lookup);
-		}
-		return;
+	if (i == nsswitch->count || (i > 0 && !lookup->server_failed && nsswitch->sources[i - 1].final)) {
+		lookup->result = lookup->server_failed ? RESOLVER_NO_ANSWER : RESOLVER_NO_NAME;
+		return LOOKUP_DONE;
 	}
-	conclude(lookup, lookup->server_failed ? RESOLVER_NO_ANSWER : RESOLVER_NO_NAME);
+	if (nsswitch->sources[i].source == NAME_SOURCE_DNS)
+		return find_localhost(lookup) ? judge_answers(lookup) : LOOKUP_ASK;
+	if (!find_in_hosts(lookup))
+		return LOOKUP_SOURCE;
+	lookup->result = RESOLVER_FOUND;
+	return LOOKUP_DONE;
+}
+
+/* Go on as far as that is possible without waiting. */
+static void
+advance(struct lookup *lookup)
+{
+	if (lookup->stage == LOOKUP_WAIT)
+		lookup->stage = look_at_answers(lookup);
+	while (lookup->stage == LOOKUP_SOURCE || lookup->stage == LOOKUP_ASK)
+		lookup->stage = lookup->stage == LOOKUP_SOURCE ? next_source(lookup) : ask_servers(lookup);
+	if (lookup->stage == LOOKUP_DONE)
+		lookup->done(lookup->arg);
 }
 
 void
@@ -308,7 +302,7 @@ lookup_start(struct lookup *lookup, const struct lookup_settings *settings, cons
 	lookup->done = done;
 	lookup->arg = arg;
 	evtimer_assign(&lookup->delay, settings->base, on_delay, lookup);
-	next_source(lookup);
+	advance(lookup);
 }
 
 void

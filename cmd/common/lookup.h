@@ -32,7 +32,15 @@ struct lookup_family {
 	bool answered;
 };
 
+enum lookup_stage {
+	LOOKUP_SOURCE, /* the next source is to be looked at */
+	LOOKUP_ASK,    /* name servers are to be asked for the candidate */
+	LOOKUP_WAIT,   /* they have been asked */
+	LOOKUP_DONE,
+};
+
 struct lookup {
+	enum lookup_stage stage;
 	const char *name;
 	uint16_t port;
 	const struct lookup_settings *settings;

@@ -279,7 +279,7 @@ on_failed_attempt(struct question *question, const struct dns_answer *answer)
 		finish(question, &question->answer);
 }
 
-static void attempt_to(struct question *question, size_t server, bool probe, bool edns);
+static void attempt_to(struct question *question, size_t i, bool probe, bool edns);
 
 static void
 judge(struct question *question, const struct attempt *attempt, const struct dns_answer *answer)
@@ -462,9 +462,11 @@ nameservers_free(struct nameservers *servers)
 	struct channel *channel;
 
 	while ((question = TAILQ_FIRST(&servers->questions)) != NULL)
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it has been taken out of its lists before it was freed */
 		question_free(question);
 	for (size_t i = 0; i < servers->conf.server_count; i++)
 		while ((channel = TAILQ_FIRST(&servers->servers[i].channels)) != NULL)
+			/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it is out of its list before it is freed */
 			channel_free(servers, &servers->servers[i], channel);
 	evtimer_del(&servers->reap);
 	free(servers);
