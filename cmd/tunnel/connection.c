@@ -373,6 +373,7 @@ take_answer(struct connection *connection)
 	const size_t taken = answer_take(answer, connection->buffer, connection->received, connection->key,
 		connection->request.offers_v2, connection->failure);
 
+	connection->failure->answered = answer->kind == ANSWER_NO;
 	if (answer->kind == ANSWER_OPENS)
 		enter(connection, CONNECTION_OPEN);
 	if (answer->kind == ANSWER_REDIRECTS) {

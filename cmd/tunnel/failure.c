@@ -19,7 +19,7 @@ failure_set(struct failure *failure, enum failure_kind kind, const char *format,
 void
 failure_merge(struct failure *worst, const struct failure *failure)
 {
-	if (failure->kind >= worst->kind)
+	if (failure->kind > worst->kind || (failure->kind == worst->kind && failure->answered >= worst->answered))
 		*worst = *failure;
 }
 

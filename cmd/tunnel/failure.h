@@ -2,6 +2,8 @@
 #ifndef FAILURE_H
 #define FAILURE_H
 
+#include <stdbool.h>
+
 /* From mild to hopeless. */
 enum failure_kind {
 	FAILURE_NONE,
@@ -12,6 +14,7 @@ enum failure_kind {
 
 struct failure {
 	enum failure_kind kind;
+	bool answered; /* it is the server's answer that says so, rather than its silence */
 	char reason[512];
 };
 
@@ -19,7 +22,10 @@ struct failure {
 void failure_set(struct failure *failure, enum failure_kind kind, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Of several attempts, `worst` is to tell the one that is the least hopeful; of equal ones, the last. */
+/*
+ * Of several attempts, `worst` is to tell the one that is the least hopeful; of equal ones, the last, but an answer
+ * rather than silence.
+ */
 void failure_merge(struct failure *worst, const struct failure *failure);
 
 void failure_clear(struct failure *failure);

@@ -117,6 +117,7 @@ route_redirect(struct route *route, unsigned status, const char *location, struc
 	const char *wrong;
 	struct url url;
 
+	failure->answered = true; /* whatever is wrong with it, the server has said it */
 	if (location[0] == '\0') {
 		failure_set(failure, FAILURE_ANSWERED,
 			"the server redirects, but does not say where to (HTTP %u); check the URL", status);

@@ -343,6 +343,19 @@ def test_dead_address(start: Start, two: tuple[socket.socket, socket.socket], li
     assert not bridge.find_log("no answer", since=before)
 
 
+def test_answer_is_told_rather_than_a_refusal(fake: FakeServer, tmp_path: Path,
+                                              wispsocks: Callable[..., Bridge]) -> None:
+    """Also when it came from the address that was tried first, and the other one refuses."""
+    bridge = wispsocks(fake.url_at("localhost"), prefix=with_two_addresses(tmp_path))
+    server = fake.accept_open()
+    bridge.wait_connected()
+    since = bridge.mark()
+    server.close()
+    fake.accept().answer("503 Service Unavailable")
+    assert "503" in bridge.wait_log("^(?:warning: )?cannot connect to (.*); next try",
+                                    since).group(1)
+
+
 def test_last_address_is_not_hurried(start: Start, two: tuple[socket.socket, socket.socket],
                                      tmp_path: Path, wispsocks: Callable[..., Bridge]) -> None:
     """TCP may take its time with the last one, for there is nothing better to do."""
