@@ -113,14 +113,3 @@ def test_rsync(bridge: Bridge, start: Start, tmp_path: Path) -> None:
         subprocess.run(["rsync", "-a", source, target], env=env, timeout=GUARD, check=True)
     assert contents(daemon.files) == contents(tree)
     assert contents(tmp_path / "back") == contents(tree)
-
-
-@pytest.mark.skipif("SOCKS5" not in subprocess.run(
-    ["socat", "-h"], capture_output=True, text=True, check=False).stdout if shutil.which("socat") else True,
-    reason="this socat does not speak SOCKS5")
-def test_socat_asks(bridge: Bridge, start: Start) -> None:
-    server = start(SocatServer("sha256sum"))
-    answer = finish(["socat", "-t", str(GUARD), "-",
-                     f"SOCKS5-CONNECT:127.0.0.1:{bridge.port}:127.0.0.1:{server.port}"],
-                    payload(SIZE))
-    assert answer.split()[0].decode() == payload_sha256(SIZE)
