@@ -20,7 +20,7 @@ RB_HEAD(kept_tree, kept);
 
 struct answers {
 	struct kept_tree tree;
-	TAILQ_HEAD(, kept) list; /* the oldest is the first */
+	TAILQ_HEAD(kept_list, kept) list; /* the oldest is the first */
 	size_t count;
 };
 

@@ -36,7 +36,7 @@ struct dns_channel {
 	struct address server;
 	struct dns_manner manner;
 	ares_channel ares;
-	LIST_HEAD(, dns_socket) sockets;
+	LIST_HEAD(dns_socket_list, dns_socket) sockets;
 	struct event timer; /* c-ares' time-outs */
 	size_t asked;
 	size_t waiting;

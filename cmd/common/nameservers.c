@@ -39,7 +39,7 @@ struct channel {
 
 struct nameserver {
 	struct address address;
-	TAILQ_HEAD(, channel) channels; /* the newest one is the last */
+	TAILQ_HEAD(channel_list, channel) channels; /* the newest one is the last */
 	bool edns_works;
 	bool no_edns;
 	unsigned edns_losses;
@@ -52,7 +52,7 @@ struct nameservers {
 	struct resolv_conf conf;
 	struct nameserver servers[RESOLV_CONF_SERVERS_MAX];
 	size_t channel_count;
-	TAILQ_HEAD(, question) questions;
+	TAILQ_HEAD(question_list, question) questions;
 	struct event reap; /* channels that nobody waits for, which cannot be freed in their own callbacks */
 };
 
@@ -62,7 +62,7 @@ struct question {
 	enum dns_type type;
 	dns_callback *callback;
 	void *arg;
-	LIST_HEAD(, attempt) attempts; /* without an answer yet */
+	LIST_HEAD(attempt_list, attempt) attempts; /* without an answer yet */
 	uint8_t order[RESOLV_CONF_SERVERS_MAX];
 	size_t attempt_count;
 	size_t failure_count;
@@ -239,6 +239,7 @@ compare_servers(const struct question *question, const struct attempt *answered)
 			mark_lame(question->servers, i);
 	LIST_FOREACH(attempt, &question->attempts, entry)
 	{
+		/* cppcheck-suppress uninitvar ; of the list, which it does not follow */
 		if (attempt->server == answered->server)
 			lost = lost || attempt->edns;
 		else if (!attempt->probe && now_ms - attempt->started_ms >= FIRST_WAIT_MS / 2)

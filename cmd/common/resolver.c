@@ -41,7 +41,7 @@ struct settings {
 /* A share's queries. */
 struct resolver_queue {
 	TAILQ_ENTRY(resolver_queue) entry; /* while some wait: in the resolver's round */
-	TAILQ_HEAD(, resolver_query) waiting;
+	TAILQ_HEAD(waiting_list, resolver_query) waiting;
 	size_t query_count;   /* all of them, also those that nobody wants any more */
 	size_t wanted_count;  /* those that somebody wants */
 	size_t running_count; /* those that are looked up */
@@ -54,10 +54,10 @@ struct resolver {
 	struct watched nsswitch_conf;
 	struct hosts_file hosts;
 	struct settings *settings; /* the current ones; NULL before the first name */
-	TAILQ_HEAD(, settings) all_settings;
+	TAILQ_HEAD(settings_list, settings) all_settings;
 	struct resolver_share own; /* what is charged to nobody */
-	TAILQ_HEAD(, resolver_queue) round;
-	TAILQ_HEAD(, resolver_query) started;
+	TAILQ_HEAD(queue_list, resolver_queue) round;
+	TAILQ_HEAD(started_list, resolver_query) started;
 	size_t running_count;
 	struct event run_event;
 };
