@@ -16,6 +16,10 @@
 
 #include "clock.h"
 
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 10
+#pragma GCC diagnostic ignored "-Wanalyzer-use-after-free" /* the analyzer does not follow lists of sys/queue.h */
+#endif
+
 /* The largest answer over UDP: it fits into a packet on every way (dnsflagday.net/2020). */
 #define EDNS_SIZE 1232
 #define CLASS_IN 1

@@ -10,6 +10,10 @@
 #include "log.h"
 
 /* How long one server is waited for before the next one is asked too, in the first round and in later ones. */
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 10
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak" /* the analyzer does not follow lists of sys/queue.h */
+#endif
+
 #define FIRST_WAIT_MS 1000
 #define LATER_WAIT_MS 2000
 /* A server that has not answered with EDNS yet may drop such questions: it is asked without so soon. */

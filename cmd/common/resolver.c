@@ -16,6 +16,10 @@
 #include "turn.h"
 #include "watched.h"
 
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 10
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak" /* the analyzer does not follow lists of sys/queue.h */
+#endif
+
 #define RESOLV_CONF "/etc/resolv.conf"
 #define NSSWITCH_CONF "/etc/nsswitch.conf"
 /* More of such a file is not read. */
