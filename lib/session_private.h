@@ -79,8 +79,8 @@ struct wisp_session {
 
 	struct stream_tree streams;
 	size_t stream_count;
-	size_t close_count; /* of these, whose CLOSE has yet to be pulled */
-	bool full;          /* server: so many that nothing more is taken */
+	size_t close_count; /* streams whose CLOSE has yet to be pulled */
+	bool full;          /* server: too many of them: nothing more is taken */
 	size_t untaken;     /* of the last feed */
 	/* To refuse a stream with when there is no memory. Its `session` is NULL while it is free. */
 	struct wisp_stream spare;
@@ -126,7 +126,7 @@ bool wisp_stream_short_of_credit(const struct wisp_stream *stream);
 /* Server: how many more packets the stream can buffer. */
 uint32_t wisp_stream_room(const struct wisp_stream *stream);
 
-/* Close a stream, and tell its caller, who did not. */
+/* Close a stream that its owner did not close, and call its `closed`. */
 void wisp_stream_break(struct wisp_stream *stream, uint8_t reason);
 
 /* Forget a stream. */

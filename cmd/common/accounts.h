@@ -18,7 +18,7 @@ struct accounts *accounts_read(const char *option, const char *path);
 /* NULL is allowed. */
 void accounts_free(struct accounts *accounts);
 
-/* Whether there is an account like that. The time that it takes does not depend on how close the guess is. */
+/* Check a user name and a password. The time taken does not depend on how close a wrong password is. */
 enum wisp_password accounts_check(const struct accounts *accounts, const char *user, size_t user_size,
 	const char *password, size_t password_size);
 

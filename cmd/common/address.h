@@ -42,8 +42,8 @@ const char *address_join(const char *host, uint16_t port, char text[ADDRESS_JOIN
 #define ADDRESS_V6_SIZE 46
 
 /*
- * The address in "[ADDRESS]", which some send as a host, written to `copy`; and `host` itself when it is nothing of the
- * kind: only IPv6 addresses stand in brackets.
+ * Some programs send an IPv6 address as "[ADDRESS]" where a host belongs. Write such an address to `copy`, without its
+ * brackets, and return `copy`. Return any other `host` as it is.
  */
 const char *address_without_brackets(const char *host, char copy[ADDRESS_V6_SIZE]);
 

@@ -1,4 +1,4 @@
-/* Answers of name servers, for as long as they say they hold. The resolver keeps them, to ask less. */
+/* A cache of name servers' answers, each kept for its TTL. The resolver owns it. */
 #ifndef ANSWERS_H
 #define ANSWERS_H
 
@@ -6,9 +6,9 @@
 
 #include "dns_channel.h"
 
-/* Beyond that, the oldest one is forgotten. */
+/* Beyond this number, the oldest answer is dropped. */
 #define ANSWERS_MAX 4096
-/* No answer is kept for longer, and no failure. */
+/* The longest time to keep an answer, and the time to keep a failure. */
 #define ANSWERS_TTL_MAX_MS 300000
 #define ANSWERS_FAILURE_MS 5000
 
@@ -18,12 +18,15 @@ struct answers;
 struct answers *answers_new(void);
 void answers_free(struct answers *answers);
 
-/* The answer for an absolute name, whose case does not matter; NULL when there is none. It holds until the next call.
+/*
+ * Find the answer for an absolute name, without regard to case; NULL when there is none. It is valid until the next
+ * call.
  */
 const struct dns_answer *answers_find(struct answers *answers, const char *name, enum dns_type type, uint64_t now_ms);
 
 /*
- * Keep an answer for its time, which is none for those that tell of no server's mind. Without memory it is not kept.
+ * Keep an answer for its TTL. Refusals and malformed queries are not kept: the next query may succeed. Nothing is kept
+ * when memory is out.
  */
 void answers_keep(struct answers *answers, const char *name, enum dns_type type, const struct dns_answer *answer,
 	uint64_t now_ms);

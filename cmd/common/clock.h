@@ -26,7 +26,7 @@ clock_now_us(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* Milliseconds that the machine has been suspended since it started: the time above stands still meanwhile. */
+/* How many milliseconds the machine has been suspended since it booted. The clock above does not count them. */
 static inline uint64_t
 clock_suspended_ms(void)
 {

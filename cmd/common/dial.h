@@ -1,6 +1,6 @@
 /*
- * Connecting to a name: it is looked up, and its addresses race (RFC 8305): IPv6 and IPv4 in turn, one 250 ms after the
- * other, or at once when one has failed. The first that connects wins, and the others are closed.
+ * Connects to a name. The name is looked up, and its addresses race (RFC 8305): IPv6 and IPv4 in turn. The next attempt
+ * starts after 250 ms, or at once when one fails. The first socket that connects wins, and the others are closed.
  */
 #ifndef DIAL_H
 #define DIAL_H
@@ -13,7 +13,7 @@
 
 #include "resolver.h"
 
-/* How many sockets one dial has at once. */
+/* The most sockets that one dial has open at once. */
 #define DIAL_SOCKETS_MAX 4
 
 struct dial;
@@ -23,8 +23,8 @@ struct dialer {
 	struct event_base *base;
 	struct resolver *resolver;
 	/*
-	 * How many sockets may be open, of all who share the limit. The first socket of a dial is its owner's to count;
-	 * each one beside it is counted here, and waits while there is no room for it.
+	 * How many sockets are open, over all who share the limit `sockets_max`. The owner of a dial counts its first
+	 * socket. Each further socket is counted here, and waits while the limit is reached.
 	 */
 	size_t *sockets;
 	const size_t *sockets_max;
@@ -32,32 +32,33 @@ struct dialer {
 
 struct dial_result {
 	int fd;                      /* connected and non-blocking; -1 when nothing could be connected */
-	int error;                   /* then: an errno; EACCES when nothing was allowed */
+	int error;                   /* when fd is -1: an errno; EACCES when no address was allowed */
 	enum resolver_result lookup; /* whether there were addresses at all */
 };
 
-/* They are called from the event loop, never from within calls. The dial may be cancelled in none of them. */
+/* They are called from the event loop, never from within a call to this module. None of them may cancel the dial. */
 struct dial_callbacks {
 	/* Whether an address may be tried. */
 	bool (*allow)(void *arg, const struct sockaddr *address);
 	/* Whether a connected socket may win, now that both of its ends are known. */
 	bool (*accept)(void *arg, int fd);
 	/*
-	 * The end: the dial is gone after it. Returns whether the socket was taken; else it is closed, and it must not
-	 * be closed here. It is being watched for all edges during the call, so to watch it too costs nothing.
+	 * The dial has ended, and is freed after this call. Returns whether the callback took the socket. If not, the
+	 * dial closes it; the callback must not. During the call the dial still watches the socket for all edges, so
+	 * watching it again costs nothing.
 	 */
 	bool (*done)(void *arg, const struct dial_result *result);
 };
 
 /*
- * Begin. `type` is SOCK_STREAM, or SOCK_DGRAM, for which the first address that there is a way to wins. The look-up is
+ * Begin. `type` is SOCK_STREAM or SOCK_DGRAM. For SOCK_DGRAM, the first address with a route wins. The look-up is
  * charged to `share`. `dialer` and `share` must outlive the dial. NULL without memory, or when the share has too many
  * look-ups under way; no callback is called then.
  */
 struct dial *dial_start(struct dialer *dialer, struct resolver_share *share, const char *host, uint16_t port, int type,
 	const struct dial_callbacks *callbacks, void *arg);
 
-/* Charge the look-up, if it is still under way, to somebody else. */
+/* Charge the look-up to another share, if it is still under way. */
 void dial_charge(struct dial *dial, struct resolver_share *share);
 
 /* Stop, without a callback. NULL is allowed. */

@@ -12,20 +12,22 @@
 
 struct hosts_file {
 	struct watched file;
-	struct hosts *hosts;   /* what it said last; NULL when nothing is known */
-	struct hosts *reading; /* what it says now, as far as it has been read */
-	int fd;                /* while it is being read */
-	bool told;             /* that it is too large */
+	struct hosts *hosts;   /* the last complete version; NULL when there is none */
+	struct hosts *reading; /* the new version, as far as it has been read */
+	int fd;                /* of the file while it is being read */
+	bool told;             /* a warning was given that the file is too large */
 	struct event timer;
 	void (*ready)(void *arg);
 	void *arg;
 };
 
-/* `ready` is called whenever it has been read, never from within hosts_file_refresh(). */
+/* `ready` is called whenever the file has been read, never from within hosts_file_refresh(). */
 void hosts_file_init(struct hosts_file *file, struct event_base *base, void (*ready)(void *arg), void *arg);
 void hosts_file_free(struct hosts_file *file);
 
-/* See whether it has changed. Returns true when what is known is what it says, and false while it is being read. */
+/*
+ * Check whether the file has changed. Returns true when `hosts` is up to date, and false while the file is being read.
+ */
 bool hosts_file_refresh(struct hosts_file *file);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The look-up of one name: in /etc/hosts and from name servers, in the system's order, with its search list. The
+ * The look-up of one name, in /etc/hosts and at name servers, in the system's order and with its search list. The
  * resolver starts and owns it.
  */
 #ifndef LOOKUP_H
@@ -16,12 +16,12 @@
 #include "nsswitch.h"
 #include "resolver.h"
 
-/* Where to look, by one state of the system's files. It outlives the look-up. */
+/* Where to look: one state of the system's files. It must outlive the look-up. */
 struct lookup_settings {
 	struct event_base *base;
 	struct nameservers *servers;
 	struct answers *answers;
-	struct hosts *const *hosts; /* leads to NULL when there are none */
+	struct hosts *const *hosts; /* points to NULL when there is no hosts file */
 	struct nsswitch nsswitch;
 };
 
@@ -33,9 +33,9 @@ struct lookup_family {
 };
 
 enum lookup_stage {
-	LOOKUP_SOURCE, /* the next source is to be looked at */
-	LOOKUP_ASK,    /* name servers are to be asked for the candidate */
-	LOOKUP_WAIT,   /* they have been asked */
+	LOOKUP_SOURCE, /* try the next source */
+	LOOKUP_ASK,    /* query name servers for the candidate */
+	LOOKUP_WAIT,   /* wait for their answers */
 	LOOKUP_DONE,
 };
 
@@ -44,12 +44,12 @@ struct lookup {
 	const char *name;
 	uint16_t port;
 	const struct lookup_settings *settings;
-	size_t source;    /* of the settings' sources, the next one */
-	size_t candidate; /* of the names that the search list makes, the one asked for */
+	size_t source;    /* index of the next one in the settings */
+	size_t candidate; /* index of the name being asked for, among those that the search list makes */
 	bool server_failed;
 	struct lookup_family v6;
 	struct lookup_family v4;
-	struct event delay; /* while only the IPv4 addresses are known */
+	struct event delay; /* how long to wait for IPv6 once the IPv4 addresses are known */
 	enum resolver_result result;
 	struct addresses found;
 	void (*done)(void *arg); /* the result is there */
@@ -57,13 +57,13 @@ struct lookup {
 };
 
 /*
- * Begin one that is zero. `name` lives as long as the look-up. `done` may be called from within; what it is called from
- * does not touch the look-up any more.
+ * Start a look-up whose structure is all zero. `name` must outlive it. `done` may be called before this returns; the
+ * look-up is not used after that call.
  */
 void lookup_start(struct lookup *lookup, const struct lookup_settings *settings, const char *name, uint16_t port,
 	void (*done)(void *arg), void *arg);
 
-/* End it, done or not. */
+/* End the look-up, whether it is done or not. */
 void lookup_end(struct lookup *lookup);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * The name servers of one resolv.conf: who is asked, in which order, how often. Who answered is remembered, so that a
- * server which does not costs its time once. New settings are a new object, while the old one serves its questions.
+ * The name servers of one resolv.conf: which to ask, in which order, how often. Servers that do not answer are
+ * remembered and asked last, so that they cost a delay only once. New settings make a new object; the old one finishes
+ * its questions.
  */
 #ifndef NAMESERVERS_H
 #define NAMESERVERS_H
@@ -16,18 +17,18 @@ struct question;
 /* NULL without memory. */
 struct nameservers *nameservers_new(struct event_base *base, const struct resolv_conf *conf);
 
-/* Questions that are under way are dropped: their callbacks are not called. */
+/* Drops the questions that are under way: their callbacks are not called. */
 void nameservers_free(struct nameservers *servers);
 
 const struct resolv_conf *nameservers_conf(const struct nameservers *servers);
 
-/* How long a question takes when nobody answers. */
+/* A question without any answer fails after this time. */
 #define NAMESERVERS_TIMEOUT_MS 10000
 
 /*
- * Ask for the addresses of an absolute name. The answer comes later, never from within this call; then the question is
- * gone. When all servers have failed, it is the failure that says the most. NULL without memory; there is no answer
- * then.
+ * Ask for the addresses of an absolute name. The callback is called later, never from within this call, and the
+ * question is freed then. When all servers fail, the answer is the most specific failure. Returns NULL without memory;
+ * the callback is not called then.
  */
 struct question *nameservers_ask(
 	struct nameservers *servers, const char *name, enum dns_type type, dns_callback *callback, void *arg);

@@ -1,6 +1,6 @@
 /*
  * Tells when the machine's network changes: an address that other machines can reach comes or goes, or a default route
- * does (rtnetlink(7)). It takes no privileges, and no time while nothing changes.
+ * does (rtnetlink(7)). It needs no privileges, and uses no CPU time while nothing changes.
  */
 #ifndef NETWATCH_H
 #define NETWATCH_H
@@ -9,7 +9,7 @@
 
 struct netwatch;
 
-/* Begin to watch. NULL, with the reason logged for debugging, when that cannot be: then changes go unnoticed. */
+/* Start watching. Returns NULL, with a debug message, when that fails: changes go unnoticed then. */
 struct netwatch *netwatch_new(struct event_base *base, void (*changed)(void *arg), void *arg);
 
 /* NULL is allowed. */

@@ -15,15 +15,15 @@ enum name_source {
 struct nsswitch {
 	struct {
 		enum name_source source;
-		bool final; /* a name that it does not know is looked for nowhere else */
+		bool final; /* when this source does not know a name, the search ends */
 	} sources[NAME_SOURCES_MAX];
 	size_t count;
-	char others[128]; /* modules there that we have not, separated by spaces; "" when there are none */
+	char others[128]; /* unsupported modules, separated by spaces; "" for none */
 };
 
 /*
- * Read such a file's text. Without a line for hosts, and for one that leaves nothing, it is "files dns". Systemd's
- * `resolve` stands for dns where that is missing: its server is asked over DNS instead.
+ * Parse the text of nsswitch.conf. Without a hosts line, or when no module on it is supported, the order is "files
+ * dns". systemd's `resolve` means dns on a line without dns: systemd-resolved is asked over DNS instead.
  */
 void nsswitch_parse(struct nsswitch *nsswitch, const char *text, size_t n);
 

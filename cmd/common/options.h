@@ -12,18 +12,18 @@
 
 /* What an option's value is, and the type of the member that takes it. */
 enum option_type {
-	OPTION_FLAG,       /* bool; yes or no, yes where there is no value */
-	OPTION_TEXT,       /* const char *; points into the arguments, or into what was read of the file */
-	OPTION_MESSAGE,    /* the same; may be empty */
-	OPTION_PROXY,      /* the same, a proxy's URL; empty for none. Never repeated: there may be a password in it */
-	OPTION_LIST,       /* struct option_list; may be given more than once */
-	OPTION_LISTEN,     /* the same, of addresses to listen on */
-	OPTION_SECONDS,    /* uint64_t in milliseconds; fractions are allowed */
-	OPTION_COUNT,      /* size_t */
-	OPTION_SIZE,       /* size_t in bytes; K, M and G are powers of 1024 */
-	OPTION_CHOICE,     /* int; the position in `choices` */
-	OPTION_MORE,       /* int; each one adds 1, or the number that is its value */
-	OPTION_LESS,       /* int; each one takes that away */
+	OPTION_FLAG,    /* bool; yes or no, yes where there is no value */
+	OPTION_TEXT,    /* const char *; points into the arguments, or into what was read of the file */
+	OPTION_MESSAGE, /* the same; may be empty */
+	OPTION_PROXY,   /* the same, a proxy's URL; empty for none. Errors do not quote it: it may contain a password */
+	OPTION_LIST,    /* struct option_list; may be given more than once */
+	OPTION_LISTEN,  /* the same, of addresses to listen on */
+	OPTION_SECONDS, /* uint64_t in milliseconds; fractions are allowed */
+	OPTION_COUNT,   /* size_t */
+	OPTION_SIZE,    /* size_t in bytes; K, M and G are powers of 1024 */
+	OPTION_CHOICE,  /* int; the position in `choices` */
+	OPTION_MORE,    /* int; each one adds 1, or the number that is its value */
+	OPTION_LESS,    /* int; each one takes that away */
 	OPTION_LOG_FORMAT, /* no member; `choices` in the order of enum log_format. In force at once */
 	OPTION_CONFIG,     /* no member; the configuration file to read. Not in a file */
 	OPTION_HELP,       /* no member; print --help and end. Not in a file */
@@ -48,15 +48,15 @@ struct option_spec {
 	size_t offset;        /* of the member in the program's structure of options */
 	const char *argument; /* its name in --help; NULL for flags. The shells complete files for "FILE" */
 	const char *help;     /* ends in the default, if there is one, in parentheses */
-	uint64_t min, max;   /* COUNT, SIZE and SECONDS (in milliseconds); what a size_t cannot hold is too much, too */
-	const char *choices; /* CHOICE and its like: separated by "|" */
+	uint64_t min, max;    /* COUNT, SIZE and SECONDS (in milliseconds); also limited by what a size_t can hold */
+	const char *choices;  /* CHOICE and its like: separated by "|" */
 };
 
-/* Another name of an option, its first one, say: it goes on working, and stands nowhere in --help. */
+/* Another name of an option, such as an old one. It works, but --help does not list it. */
 struct option_alias {
 	const char *name;   /* NULL ends the list */
-	const char *option; /* that it means */
-	bool used;          /* set when it has been met */
+	const char *option; /* the option's name */
+	bool used;          /* set when the user gave it */
 };
 #define ALIASES_MAX 4
 
@@ -88,7 +88,7 @@ enum options_result {
  */
 enum options_result options_parse(const struct program *program, int argc, char **argv, void *values);
 
-/* The option that has this name, or had it once and has it as an alias; NULL when there is none. */
+/* Find an option by its name or an alias; NULL when there is none. */
 const struct option_spec *options_find(const struct program *program, const char *name);
 
 /* Say, in one line, what is wrong with the usage. */

@@ -1,4 +1,4 @@
-/* Whether what somebody names as a way out is one of our own listeners: who goes there goes round in a circle. */
+/* Detects a way out, such as a proxy, that is one of our own listeners: connecting there would be a loop. */
 #ifndef OURSELVES_H
 #define OURSELVES_H
 
@@ -8,8 +8,8 @@
 struct endpoints;
 
 /*
- * Whether a program of this machine that connects to this host and port comes to one of the endpoints. Names are not
- * looked up: localhost is one for loopback, and this machine's own name for any of its addresses.
+ * Whether a connection from this machine to this host and port reaches one of the endpoints. Names are not looked up:
+ * "localhost" is taken for loopback, and this machine's host name for each of its addresses.
  */
 bool ourselves_are_at(const struct endpoints *endpoints, const char *host, uint16_t port);
 

@@ -1,15 +1,15 @@
-/* What may be shown of a text that a person or a server wrote: passwords in it are hidden. For errors and the log. */
+/* Hides passwords in text from users and servers, for errors and the log. */
 #ifndef REDACT_H
 #define REDACT_H
 
 #include <stddef.h>
 
-/* How much of a value an error repeats, with the final NUL. */
+/* The longest part of a value that an error quotes, with the final NUL. */
 #define REDACT_SIZE 101
 
 /*
- * Write what may be shown of a text, cut to fit. Hidden are a URL's user name and password (RFC 3986 section 3.2.1),
- * also when the URL is mistyped, and a header's value. Returns `shown`.
+ * Write what may be shown of a text to `shown`, cut to fit. A URL's user name and password (RFC 3986 section 3.2.1),
+ * even of a mistyped URL, and a header's value are hidden. Returns `shown`.
  */
 const char *redact(const char *text, char *shown, size_t size);
 

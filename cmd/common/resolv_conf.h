@@ -1,4 +1,4 @@
-/* What resolv.conf(5) says: whom to ask for names, and how names are completed. The text comes from the resolver. */
+/* Parses resolv.conf(5): the name servers to ask, and how to complete names. The resolver reads the file. */
 #ifndef RESOLV_CONF_H
 #define RESOLV_CONF_H
 
@@ -20,18 +20,18 @@ struct resolv_conf {
 	size_t domain_count;
 	unsigned ndots;
 	bool use_tcp; /* never UDP */
-	bool no_aaaa; /* nobody is asked for IPv6 addresses */
+	bool no_aaaa; /* do not ask for IPv6 addresses */
 };
 
 /*
- * Read such a file's text. What is missing is as in glibc: the name server is 127.0.0.1, and the search list is the
- * domain in `hostname`.
+ * Parse the text of resolv.conf. The defaults are glibc's: the name server 127.0.0.1, and the domain of `hostname` as
+ * the search list.
  */
 void resolv_conf_parse(struct resolv_conf *conf, const char *text, size_t n, const char *hostname);
 
 /*
- * Write the i-th absolute name, without a final dot, to look up in the DNS for a name that may need to be completed.
- * Returns false when there is none: there are no more, or it would be too long, which only `*more` tells apart.
+ * Write the i-th absolute name to look up for `name`, without a final dot, by the search list. Returns false when it
+ * would be too long, and when i is past the last one. *more says whether others follow.
  */
 bool resolv_conf_complete(
 	const struct resolv_conf *conf, const char *name, size_t i, char complete[RESOLV_CONF_NAME_SIZE], bool *more);

@@ -1,6 +1,6 @@
 /*
- * The signals of a program that runs until it is told to stop: TERM and INT stop it, HUP has it read its files again,
- * and USR1 log its counters. The service manager is told what goes on. Called by the main.c of each.
+ * The signals of a long-running program: TERM and INT stop it, HUP makes it read its files again, and USR1 makes it log
+ * its counters. The service manager is told. Called by each main.c.
  */
 #ifndef SIGNALS_H
 #define SIGNALS_H
@@ -9,7 +9,7 @@
 
 struct signals;
 
-/* Each is called with `arg` from the event loop. One that is NULL leaves its signal alone. */
+/* Each is called with `arg` from the event loop. A signal whose callback is NULL is left alone. */
 struct signals_callbacks {
 	void (*stop)(void *arg); /* TERM or INT, the first time; a second one ends the process at once */
 	void (*reload)(void *arg);

@@ -1,4 +1,4 @@
-/* Tells when the machine wakes up that was suspended. It takes no time before. */
+/* Tells when the machine wakes up after a suspend. It uses no CPU time until then. */
 #ifndef SUSPEND_H
 #define SUSPEND_H
 
@@ -6,7 +6,7 @@
 
 struct suspend;
 
-/* Begin to watch. NULL, with the reason logged for debugging, when that cannot be: then it goes unnoticed. */
+/* Start watching. Returns NULL, with a debug message, when that fails: suspends go unnoticed then. */
 struct suspend *suspend_new(struct event_base *base, void (*woken)(void *arg), void *arg);
 
 /* NULL is allowed. */

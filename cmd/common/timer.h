@@ -1,4 +1,4 @@
-/* Timers of the event loop, which need memory. */
+/* Sets timers of the event loop, which takes memory. */
 #ifndef TIMER_H
 #define TIMER_H
 
@@ -10,8 +10,8 @@
 #include "clock.h"
 
 /*
- * Have a timer end in so many milliseconds. Returns false without memory for it: it would never end. One that has just
- * ended keeps its place, so this is to be looked at where a timer is set for the first time.
+ * Set a timer. Returns false when there is no memory for it: it would never expire. A timer that has just expired keeps
+ * its memory, so only the first call for a timer can fail.
  */
 static inline bool
 timer_set(struct event *timer, uint64_t ms)

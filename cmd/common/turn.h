@@ -7,9 +7,9 @@
 #include <event2/event.h>
 
 /*
- * Have a timer's callback called when all others have had their turn. Returns false without memory for a timer that was
- * not set. event_active() is not for that: the loop looks
- * for new events only when nothing is active any more, and with more to do each time, that would be never.
+ * Have a timer's callback called after all other active events. Returns false when there is no memory for a timer that
+ * was not set. event_active() does not serve: the loop polls for new events only when none is active any more, and a
+ * callback that activates itself each time would prevent that for ever.
  */
 static inline bool
 turn_again(struct event *timer)

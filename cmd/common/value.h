@@ -16,7 +16,7 @@ bool value_adds(const struct option_spec *option);
 /* Whether the option can do without a value. */
 bool value_is_optional(const struct option_spec *option);
 
-/* Whether an empty value means something, such as none. Elsewhere it is an error. */
+/* Whether the option accepts an empty value, for example to mean "none". */
 bool value_may_be_empty(const struct option_spec *option);
 
 /* Find `text` among the option's choices. Returns false when it is none. */

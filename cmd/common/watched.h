@@ -1,4 +1,4 @@
-/* A file of the system's settings, which is read again when it has changed: written to, replaced, or gone. */
+/* A system settings file that is read again when it changes: written to, replaced, or removed. */
 #ifndef WATCHED_H
 #define WATCHED_H
 
@@ -10,24 +10,24 @@
 
 struct watched {
 	const char *path;
-	bool known; /* whether `seen` says what was there when it was last opened */
-	bool fresh; /* it had been written to just then: it may since have been, within the clock's tick */
+	bool known; /* `seen` is valid: the state when the file was last opened */
+	bool fresh; /* it was written to just before: a later write may have left the same time stamp */
 	uint64_t opened_ms;
-	struct stat seen; /* all zero when there was none */
+	struct stat seen; /* all zero when there was no file */
 };
 
-/* Whether it is another one than when it was last opened. */
+/* Whether the file has changed since it was last opened. */
 bool watched_changed(const struct watched *file);
 
 /*
- * Open it to be read. Returns -1 when there is none, or none that can be read. Where that is for want of descriptors or
- * memory, `known` stays false, and so it goes on to be taken for changed.
+ * Open the file for reading. Returns -1 when it is missing or cannot be read. When descriptors or memory are out,
+ * `known` stays false, and so the file counts as changed the next time.
  */
 int watched_open(struct watched *file);
 
 /*
- * Read it, as far as `max` bytes, into memory for the caller to free. Returns NULL when there is none, with *size 0,
- * and without memory, with `known` false.
+ * Read up to `max` bytes of the file into memory that the caller frees. Returns NULL and sets *size to 0 when there is
+ * no file; returns NULL with `known` false when memory is out.
  */
 char *watched_read(struct watched *file, size_t max, size_t *size);
 

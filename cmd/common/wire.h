@@ -48,7 +48,7 @@ struct wire {
 	struct bio_st *batch; /* where TLS records are gathered; NULL as long as there are few */
 };
 
-/* One of `wsi` and `carrier` is NULL. */
+/* Exactly one of `wsi` and `carrier` must be NULL. */
 void wire_init(struct wire *wire, struct lws *wsi, struct carrier *carrier);
 
 /* Write what is gathered. Returns whether all of it is: otherwise, wait until the connection can be written. */

@@ -15,7 +15,7 @@
 /* A longer Location is as good as none: no URL is that long. */
 #define ANSWER_LOCATION_SIZE 2048
 
-/* So many answers of 1xx are passed over before the one that counts (RFC 9110 section 15.2). */
+/* The most interim (1xx) answers that are skipped before the final one (RFC 9110 section 15.2). */
 #define ANSWER_INTERIM_MAX 20
 
 enum answer_kind {
@@ -27,17 +27,17 @@ enum answer_kind {
 
 struct answer {
 	enum answer_kind kind;
-	unsigned status;               /* 0 as long as there is none */
-	struct wisp_upgrade_text head; /* of the answer that counts; valid as long as the bytes are */
+	unsigned status;               /* 0 until there is one */
+	struct wisp_upgrade_text head; /* of the final answer; valid as long as the bytes are */
 	unsigned interim_count;
 	bool chose_protocol;                 /* OPENS: the server has named the subprotocol that was offered */
 	char location[ANSWER_LOCATION_SIZE]; /* "" when the server does not say where to */
 };
 
 /*
- * Judge what has come of the answer (RFC 6455 section 4.1): the n bytes at p. `answer` is all zero at first. `key` is
- * the request's Sec-WebSocket-Key, `offered` says that it offered the subprotocol. Returns how many bytes have been
- * taken; those behind them are to be there again the next time, or are the tunnel's.
+ * Judge the n bytes at p, which have come of the answer so far (RFC 6455 section 4.1). `answer` is all zero at first.
+ * `key` is the request's Sec-WebSocket-Key; `offered` says whether it offered the subprotocol. Returns how many bytes
+ * were taken. Pass the rest again with the next call; once the WebSocket is open, the rest is the tunnel's.
  */
 size_t answer_take(
 	struct answer *answer, const char *p, size_t n, const char *key, bool offered, struct failure *failure);

@@ -1,6 +1,6 @@
 /*
  * One connection to a Wisp server. libwebsockets makes it, as an HTTP client that asks for the upgrade: TCP, TLS and
- * the request. Where a proxy stands between, it is not served until the way through that is open. When the request is
+ * the request. Through a proxy, libwebsockets starts only when the proxy has opened the way. When the request is
  * written, a carrier takes over, for the answer and all that follows. The tunnel owns it, and uses it again for the
  * next one.
  */
@@ -42,13 +42,13 @@ enum connection_state {
 struct connection_request {
 	const struct url *url;
 	const struct proxy *proxy;         /* NULL for none */
-	const struct address *address;     /* one of the proxy's, if there is one, or else of the host's */
-	const struct address *target;      /* one of the host's, for a proxy that wants it; else NULL */
-	const struct url *certified;       /* whose host TLS is told, and the certificate is to be for */
+	const struct address *address;     /* of the proxy, or without a proxy, of the host */
+	const struct address *target;      /* of the host, for a proxy that must be given it; else NULL */
+	const struct url *certified;       /* its host is the name for SNI and for the certificate */
 	const char *congestion;            /* TCP's congestion control; NULL for the system's */
 	const char *host;                  /* as the Host header wants it */
 	const struct option_list *headers; /* more lines for the request; NULL for none */
-	struct cookies *cookies;           /* those for it, and what a redirect adds */
+	struct cookies *cookies;           /* to send with the request; a redirect adds to them */
 	bool presents;                     /* our certificate, if the server wants one */
 	bool offers_v2;
 	bool plain; /* ask for no WebSocket: no answer opens the tunnel then */
@@ -59,7 +59,7 @@ struct connection_callbacks {
 	void (*event)(void *arg);
 	/* n bytes arrived, at the end of connection_read(). Returns false, with the failure set, to end it. */
 	bool (*received)(void *arg, uint8_t *p, size_t n);
-	/* It has got on, from this state to the next. May be NULL. */
+	/* The connection has advanced from this state to the next. May be NULL. */
 	void (*advanced)(void *arg, enum connection_state from);
 };
 
@@ -74,15 +74,15 @@ struct connection {
 
 	struct connection_request request;
 	enum connection_state state;
-	bool reached;    /* TCP stood, to the server or its proxy; also of the one before, until the next one starts */
+	bool reached;    /* TCP connected, to the server or its proxy; valid until the next connection starts */
 	struct lws *wsi; /* NULL when there is none, or no longer */
 	char key[WISP_UPGRADE_KEY_SIZE];
 	struct proxy_handshake proxy_handshake;
 	struct answer answer;    /* REDIRECTED */
 	unsigned callback_count; /* of libwebsockets, to see whether it still has something to do */
-	bool requested;          /* libwebsockets has been given the headers, and writes the request with them */
+	bool requested;          /* libwebsockets has the headers, and writes the request */
 	struct carrier carrier;  /* from ANSWER on */
-	bool congestion_refused; /* and so a warning was given */
+	bool congestion_refused; /* the kernel refused it; warned once */
 	int fd;                  /* that `fd_event` watches, or -1 */
 	struct event fd_event;
 	bool readable;   /* there may be something to read */

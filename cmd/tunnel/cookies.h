@@ -1,7 +1,6 @@
 /*
- * The cookies that redirects have set, for the next requests of the same attempt to the same origin: load balancers
- * that keep a client with one of their servers count on them (RFC 6265). A route owns them; no cookie outlives its
- * attempt.
+ * Cookies that redirects have set (RFC 6265). They are sent with the next requests to the same origin: load balancers
+ * use them to keep a client with one of their servers. A route owns them; no cookie outlives the attempt to connect.
  */
 #ifndef COOKIES_H
 #define COOKIES_H
@@ -14,15 +13,17 @@
 
 #include "url.h"
 
-/* More cookies, and larger ones, are passed over. */
+/* More cookies, and larger ones, are ignored. */
 #define COOKIES_MAX 8
 #define COOKIE_SIZE 1024
 #define COOKIE_PATH_SIZE 256
-/* What cookies_write() writes at the most, with the final NUL. */
+/* The longest text that cookies_write() writes, with the final NUL. */
 #define COOKIES_TEXT_SIZE (COOKIES_MAX * (COOKIE_SIZE + 1))
 
 struct cookie {
-	/* Who has set it. A browser would show some of them to other hosts of a domain; here they stay with the origin.
+	/*
+	 * The origin that set it. A browser would send some cookies to other hosts of a domain; here each goes to its
+	 * origin only.
 	 */
 	bool tls;
 	uint16_t port;
@@ -39,11 +40,10 @@ struct cookies {
 
 void cookies_clear(struct cookies *cookies);
 
-/* Take what the answer to a request for this URL sets, or takes back. */
+/* Take the cookies that the answer to a request for this URL sets or deletes. */
 void cookies_take(struct cookies *cookies, const struct url *url, struct wisp_upgrade_text head);
 
-/* Write the value of a Cookie header for a request for this URL: "" when there is nothing to say. Returns its length.
- */
+/* Write the value of the Cookie header for a request for this URL; "" when there are no cookies. Returns its length. */
 size_t cookies_write(const struct cookies *cookies, const struct url *url, char text[COOKIES_TEXT_SIZE]);
 
 #endif

@@ -9,7 +9,7 @@
 struct credentials_options {
 	const char *user;          /* NULL for none */
 	const char *password;      /* from the environment; NULL for none */
-	const char *variable;      /* the name that the password has there */
+	const char *variable;      /* the environment variable of the password */
 	const char *password_file; /* NULL for none */
 	const char *key_file;      /* NULL for none */
 	bool unverified;           /* show them also to a server that TLS has not verified */

@@ -14,7 +14,7 @@ enum failure_kind {
 
 struct failure {
 	enum failure_kind kind;
-	bool answered; /* it is the server's answer that says so, rather than its silence */
+	bool answered; /* the server answered, and the answer was the failure */
 	char reason[512];
 };
 
@@ -23,8 +23,8 @@ void failure_set(struct failure *failure, enum failure_kind kind, const char *fo
 	__attribute__((format(printf, 3, 4)));
 
 /*
- * Of several attempts, `worst` is to tell the one that is the least hopeful; of equal ones, the last, but an answer
- * rather than silence.
+ * Merge the failure of another attempt into `worst`: the less hopeful one is kept. Of two equal ones, an answer wins
+ * over silence, and otherwise the later one wins.
  */
 void failure_merge(struct failure *worst, const struct failure *failure);
 

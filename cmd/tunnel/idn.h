@@ -1,12 +1,15 @@
-/* Internationalized host names in URLs. The URLs' readers call it first, and see ASCII alone. */
+/*
+ * Encodes internationalized host names in URLs. It is called before a URL is parsed, so that parsers see only ASCII
+ * hosts.
+ */
 #ifndef IDN_H
 #define IDN_H
 
 #include <stddef.h>
 
 /*
- * Copy a URL, with its host in ASCII ("xn--...", UTS 46 without the transitional deviations, as browsers do) when it is
- * not so already. What is not of the form SCHEME://[USER@]HOST... is copied as it is. Returns NULL, or what is wrong.
+ * Copy a URL, with its host encoded in ASCII as browsers do ("xn--...": UTS 46, nontransitional). Text that does not
+ * have the form SCHEME://[USER@]HOST... is copied unchanged. Returns NULL, or what is wrong.
  */
 const char *idn_encode_url(const char *url, char *encoded, size_t size);
 

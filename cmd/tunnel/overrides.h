@@ -1,4 +1,4 @@
-/* --resolve: the addresses that the user gives for a host and a port, so that nobody is asked for them. */
+/* --resolve: addresses that the user gives for a host and port, which are not looked up then. */
 #ifndef OVERRIDES_H
 #define OVERRIDES_H
 
@@ -20,13 +20,16 @@ struct overrides {
 	size_t count;
 };
 
-/* What is wrong with HOST:PORT:ADDRESS[,ADDRESS...], or NULL. IPv6 stands in brackets. */
+/* Check HOST:PORT:ADDRESS[,ADDRESS...], with IPv6 in brackets. Returns what is wrong, or NULL. */
 const char *overrides_check(const char *text);
 
-/* Add one, in which nothing is wrong: a host and port that are there get more addresses. */
+/* Add a valid override. A host and port that are already known get more addresses. */
 void overrides_add(struct overrides *overrides, const char *text);
 
-/* The addresses of a host and port, with the port; NULL when there are none. What is for all hosts comes last. */
+/*
+ * The addresses of a host and port, with the port; NULL when there are none. An entry for all hosts counts only when
+ * there is none for this host.
+ */
 const struct addresses *overrides_find(const struct overrides *overrides, const char *host, uint16_t port);
 
 #endif

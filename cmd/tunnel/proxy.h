@@ -1,4 +1,4 @@
-/* Which proxy leads to which server: what the user said, or the environment. */
+/* Which proxy leads to which server, from --proxy or the environment. */
 #ifndef PROXY_H
 #define PROXY_H
 
@@ -17,14 +17,14 @@ struct url;
 enum proxy_kind {
 	PROXY_HTTP,
 	PROXY_SOCKS4A,
-	PROXY_SOCKS5,  /* it is given an address: the server's name is looked up here */
-	PROXY_SOCKS5H, /* it looks the name up */
+	PROXY_SOCKS5,  /* the server's name is looked up here, and the proxy is given an address */
+	PROXY_SOCKS5H, /* the proxy looks the server's name up */
 };
 
 struct proxy {
 	enum proxy_kind kind;
 	const char *scheme; /* of its URL */
-	const char *origin; /* where it was named: "--proxy", or the environment's variable */
+	const char *origin; /* where it was set: "--proxy", or an environment variable */
 	char host[256];     /* without brackets */
 	uint16_t port;
 	char name[ADDRESS_JOINED_SIZE]; /* host and port, for the log */
@@ -34,7 +34,7 @@ struct proxy {
 	char password[PROXY_CREDENTIALS_MAX + 1];
 };
 
-/* What the environment has: http_proxy, https_proxy and all_proxy, the latter two in capitals as well. */
+/* The environment's variables: http_proxy, https_proxy and all_proxy, and the last two in capitals. */
 #define PROXY_VARIABLES 5
 
 struct proxy_settings {
@@ -46,22 +46,24 @@ struct proxy_settings {
 
 /* Who asks for a proxy. */
 struct proxy_user {
-	bool plain, tls; /* whether there are servers of ws and of wss */
-	/* Where programs come in, which is no way out: a proxy of the environment is not used if it is one of these.
-	 * NULL for none. */
+	bool plain, tls; /* whether there are ws and wss servers */
+	/* Our own listeners: a proxy from the environment that is one of them is not used. NULL for none. */
 	const struct endpoints *listeners;
 };
 
-/* What is wrong with the URL of a proxy, or NULL. It may hold a password: it is not to be repeated. "" is for none. */
+/*
+ * Check the URL of a proxy; "" means no proxy. Returns what is wrong, or NULL. Do not quote the URL: it may contain a
+ * password.
+ */
 const char *proxy_check(const char *text);
 
 /*
- * Read `option`, in which nothing is wrong; "" is for no proxy. The environment, no_proxy too, has no say then. Returns
- * false without memory.
+ * Take the proxy from `option`, which must be valid; "" means no proxy. The environment is ignored, no_proxy too.
+ * Returns false without memory.
  */
 bool proxy_settings_init(struct proxy_settings *settings, const char *option);
 
-/* Read the environment. A variable that is not used for its value is logged, and the next one counts. */
+/* Take the proxies from the environment. A variable whose value cannot be used is logged and skipped. */
 void proxy_settings_init_environment(struct proxy_settings *settings, const struct proxy_user *user);
 
 /* The proxy that leads to this server; NULL for none. */

@@ -1,6 +1,6 @@
 /*
- * How a connection through a proxy begins: what is said to the proxy, and what it answers. Not a byte more than the
- * answers is read: what follows is the server's. proxy_protocol.h is what each kind of proxy speaks.
+ * The handshake with a proxy: sends its messages and reads its answers. No byte beyond the answers is read, because
+ * what follows is the server's. proxy_protocol.h has the protocol of each kind of proxy.
  *
  * libwebsockets could do it, too, but looks the proxy's name up in a way that blocks, takes the first bytes for the
  * whole answer, and in 4.1 keeps its number to itself.
@@ -27,7 +27,7 @@ struct proxy_handshake {
 	const struct proxy_protocol *protocol;
 	const struct proxy *proxy;
 	const struct url *url;
-	const struct address *target; /* the server's, where it is looked up here; NULL for its name */
+	const struct address *target; /* the server's address, if it is looked up here; NULL to send its name */
 	unsigned step;                /* the protocol's own */
 	uint8_t message[2 * ADDRESS_JOINED_SIZE + PROXY_BASE64_SIZE + 128];
 	size_t message_size, sent_size;
@@ -36,8 +36,8 @@ struct proxy_handshake {
 };
 
 /*
- * Prepare to ask the proxy for a way to the server. A proxy that is given addresses (PROXY_SOCKS5) takes one of the
- * server's as the target, all others NULL. All must stay until it is done.
+ * Prepare to ask the proxy to connect to the server. For PROXY_SOCKS5, `target` is one of the server's addresses; for
+ * all others it is NULL. All arguments must stay valid until the handshake is done.
  */
 void proxy_handshake_begin(struct proxy_handshake *handshake, const struct proxy *proxy, const struct url *url,
 	const struct address *target);

@@ -1,4 +1,4 @@
-/* What the kinds of proxies speak, without I/O. For proxy_handshake.c, which sends and reads. */
+/* The protocols of proxies, without I/O. proxy_handshake.c sends and reads for them. */
 #ifndef PROXY_PROTOCOL_H
 #define PROXY_PROTOCOL_H
 
@@ -10,10 +10,10 @@ struct proxy_handshake;
 
 /* What comes of an answer. */
 enum proxy_verdict {
-	PROXY_MORE, /* it is not complete */
+	PROXY_MORE, /* the answer is not complete */
 	PROXY_SAY,  /* there is another message to send */
 	PROXY_OPEN, /* the way to the server is open */
-	PROXY_OVER, /* it is not, and the failure says why */
+	PROXY_OVER, /* the way is not open; the failure says why */
 };
 
 struct proxy_protocol {
@@ -21,15 +21,17 @@ struct proxy_protocol {
 	/* Write the first message. */
 	void (*begin)(struct proxy_handshake *handshake);
 	/*
-	 * Look at the n bytes of an answer that have come, all of them each time. *end is how many of them are the
-	 * answer's.
+	 * Look at the n bytes of an answer that have come so far, from its beginning each time. *end becomes the number
+	 * of these bytes that belong to the answer.
 	 */
 	enum proxy_verdict (*take)(struct proxy_handshake *handshake, size_t n, size_t *end, struct failure *failure);
 };
 
 extern const struct proxy_protocol proxy_http, proxy_socks4a, proxy_socks5;
 
-/* What the proxies' failures have in common: it is of another kind, it cannot connect, it refuses to, ... */
+/*
+ * Set the failures that all kinds share: this is no such proxy, it cannot connect, it refuses to, it wants credentials.
+ */
 enum proxy_verdict proxy_is_none(const struct proxy_handshake *handshake, struct failure *failure);
 enum proxy_verdict proxy_cannot_connect(
 	const struct proxy_handshake *handshake, const char *why, struct failure *failure);

@@ -1,5 +1,4 @@
-/* Why a server's certificate is refused, and what a person can do about it. tls.c finds out; this puts it into words.
- */
+/* Words for a refused certificate: why it is refused, and what to do. tls.c finds the cause. */
 #ifndef REFUSAL_H
 #define REFUSAL_H
 
@@ -8,8 +7,8 @@
 #include "failure.h"
 
 /*
- * Set the failure for `certificate`, which is not good for `host`; `error` is OpenSSL's (X509_V_ERR_…). It is a passing
- * one when our own clock cannot be right.
+ * Set the failure for `certificate`, which was refused for `host` with OpenSSL's `error` (X509_V_ERR_…). The failure is
+ * a passing one when the clock here must be wrong.
  */
 void refusal_set(struct failure *failure, const X509 *certificate, int error, const char *host);
 

@@ -33,9 +33,9 @@ struct route {
 	struct cookies cookies; /* that the redirects have set */
 	struct addresses addresses;
 	size_t next_address;
-	/* Those of the server, where a proxy is given one of them. With all others, there are none. */
+	/* The server's addresses, for a proxy that must be given one; otherwise empty. */
 	struct addresses targets;
-	size_t target;           /* the one that is tried */
+	size_t target;           /* the one being tried */
 	struct addresses worked; /* the last time, of any host */
 	struct failure worst;    /* of the addresses that have been tried */
 };
@@ -72,37 +72,39 @@ void route_go_back(struct route *route);
 bool route_redirect(struct route *route, unsigned status, const char *location, struct failure *failure);
 
 /*
- * The server has answered and it was not what we want: where a redirect has led us to another origin, that may be a
- * login page's. Say so, and let it be a passing failure.
+ * The server's answer was not what we want. If a redirect led to another origin, that may be a login page: say so in
+ * the failure, and make it a passing one.
  */
 void route_doubt_redirect(const struct route *route, struct failure *failure);
 
-/* The host to look up next, and its port: the proxy if there is one, but first the server if the proxy does not do it.
+/*
+ * The host and port to look up next. With a proxy this is the proxy; before it comes the server, if the proxy does not
+ * look names up.
  */
 const char *route_host(const struct route *route);
 uint16_t route_port(const struct route *route);
 
-/* The addresses that the user gave for that host, which is not to be looked up then; NULL for none. */
+/* The addresses that the user gave for that host, which is not looked up then; NULL for none. */
 const struct addresses *route_given_addresses(const struct route *route);
 
-/* Why there are no addresses of that host. */
+/* The look-up of that host has failed: set the failure. */
 void route_cannot_resolve(const struct route *route, const char *why, struct failure *failure);
 
-/* These are the addresses of that host. Returns whether there is another one to look up. */
+/* Take the addresses of that host. Returns whether there is another host to look up. */
 bool route_set_addresses(struct route *route, const struct addresses *found);
 
 /* The next address to try; NULL when there is none left. */
 const struct address *route_next_address(struct route *route);
 
-/* The address of the server that the proxy is to be given there; NULL where it is not. */
+/* The server's address to give to the proxy; NULL when the proxy takes the name. */
 const struct address *route_target(const struct route *route);
 
 /* Whether there is yet another one behind the one being tried. */
 bool route_has_more_addresses(const struct route *route);
 
 /*
- * The address being tried has failed; `reached` says that TCP stood. `worst` of the route is what to tell when there is
- * none left.
+ * The address being tried has failed; `reached` says whether TCP connected. When no address is left, the route's
+ * `worst` is the failure to report.
  */
 void route_address_failed(struct route *route, const struct failure *failure, bool reached);
 

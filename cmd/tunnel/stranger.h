@@ -1,4 +1,4 @@
-/* What speaks at a port where a Wisp server should be, by the first bytes that come, and what to change then. */
+/* Recognizes what else speaks at a port where a Wisp server should be, by its first bytes, and says what to change. */
 #ifndef STRANGER_H
 #define STRANGER_H
 
@@ -6,7 +6,7 @@
 
 #include "failure.h"
 
-/* So many bytes are enough to know any of them. */
+/* Enough bytes to recognize each of them. */
 #define STRANGER_SIZE 9
 
 /* Set the failure for n bytes that came instead of an HTTP answer. */

@@ -24,13 +24,13 @@ struct tls_options {
 struct tls {
 	SSL_CTX *context;
 	const struct tls_options *options;
-	const struct url *url;    /* whose host the certificate is to be for */
+	const struct url *url;    /* the certificate must be for its host */
 	char name[URL_HOST_SIZE]; /* its host, without the final dot that certificates do not have (RFC 6066 section 3)
 				   */
 	bool presents;            /* our certificate, if the server wants one */
-	struct failure refusal;   /* of its certificate; NONE when it was not refused */
-	size_t first_size;        /* of the server's first bytes that are no TLS; 0 when they are */
-	uint8_t first[5];         /* those */
+	struct failure refusal;   /* why the server's certificate was refused; NONE when it was not */
+	size_t first_size;        /* of `first`; 0 when the server speaks TLS */
+	uint8_t first[5];         /* the server's first bytes when they are not TLS */
 	bool outdated;            /* there is no version of TLS that both sides speak */
 	int alert;                /* how the server refused us (RFC 8446 section 6), or -1 */
 };
@@ -43,8 +43,8 @@ void tls_free(struct tls *tls);
 bool tls_reload(struct tls *tls);
 
 /*
- * The next connection is to be to this URL's host, as a certificate says; it must stay until it is over. Our own
- * certificate is for the user's server alone: `presents` says whether this is it.
+ * Set the host that the next connection's certificate must be for: this URL's. `url` must stay valid until that
+ * connection is over. `presents` says whether to show our own certificate, which only the user's server may see.
  */
 void tls_aim(struct tls *tls, const struct url *url, bool presents);
 

@@ -27,7 +27,7 @@ struct tunnel_options {
 	size_t server_count;
 	uint64_t return_ms; /* see route.h */
 	bool retry_always;  /* no failure to connect is final */
-	bool once;          /* every one is, when all servers have been tried */
+	bool once;          /* every failure is final, once all servers have been tried */
 	enum wisp_versions versions;
 	bool udp;     /* use it, where the server has it */
 	bool confirm; /* have streams confirmed, where the server can */
@@ -35,7 +35,7 @@ struct tunnel_options {
 	struct option_list headers; /* more lines for the upgrade request */
 	struct proxy_settings proxies;
 	struct overrides overrides;
-	struct url sni;         /* whose host the certificate is for; "" for that of each server's URL */
+	struct url sni;         /* its host is the name for TLS; "" for the host of each server's URL */
 	const char *congestion; /* TCP's congestion control; NULL for the system's */
 	struct tls_options tls;
 	uint64_t ping_interval_ms;
@@ -46,7 +46,7 @@ struct tunnel_callbacks {
 	void (*up)(void *arg);
 	/* It makes no sense to go on: the reason has been logged. */
 	void (*hopeless)(void *arg);
-	/* For who watches the attempts, or NULL: a step is done, or has failed, with what can be said of it. */
+	/* A step of an attempt is done or has failed; `text` describes it. May be NULL. */
 	void (*step)(void *arg, enum step step, bool done, const char *text);
 };
 
@@ -54,7 +54,7 @@ struct tunnel_callbacks {
 struct tunnel *tunnel_new(struct event_base *base, const struct tunnel_options *options,
 	const struct tunnel_callbacks *callbacks, void *arg);
 
-/* Whether the files of a tunnel can be used, without making one. What is wrong is logged. */
+/* Check the files of a tunnel, without making one. Returns whether they can be used; what is wrong is logged. */
 bool tunnel_check(const struct tunnel_options *options);
 
 /* Take leave of the server and end all streams. NULL is allowed. */

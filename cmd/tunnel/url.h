@@ -29,7 +29,7 @@ const char *url_parse(const char *text, struct url *url);
  */
 const char *url_resolve(const struct url *base, const char *location, struct url *url);
 
-/* Whether a redirect from `base` to `location`, which may be any text, leads to another host that may exist. */
+/* Whether a redirect from `base` to `location` (any text) leads to another valid host. */
 bool url_leaves_host(const struct url *base, const char *location);
 
 /* Whether scheme, host and port are the same. */

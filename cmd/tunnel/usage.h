@@ -25,15 +25,15 @@ struct usage {
 };
 
 /*
- * Make the options of a tunnel complete, but for its proxies: its servers and the password. Warns where they are not
- * safe. Returns false when they make no sense: said.
+ * Complete the options of a tunnel: its servers and the password, but not its proxies. Warns when they are not safe.
+ * Returns false when they make no sense; the error has been printed then.
  */
 bool usage_complete(const struct program *program, const struct usage *usage, struct tunnel_options *options);
 
 /*
- * Then find its proxies, of which none may be one of the program's own listeners (NULL where it has none). Takes those
- * of the environment out of it, some of which libwebsockets would use its own way. Returns false when --proxy makes no
- * sense: said.
+ * Then find its proxies. None may be one of the program's own listeners (NULL when it has none). Removes the proxy
+ * variables from the environment, because libwebsockets would use some of them its own way. Returns false when --proxy
+ * makes no sense; the error has been printed then.
  */
 bool usage_find_proxies(const struct program *program, const struct usage *usage, const struct endpoints *listeners,
 	struct tunnel_options *options);

@@ -1,6 +1,6 @@
 /*
- * What the log says of who has come in, and of who has not, in one line each: the manual names them, for programs that
- * shut out addresses with many failures. Called by peer.
+ * Logs each login, successful or failed, in one line. The manual documents these lines, for programs such as fail2ban.
+ * Called by peer.
  */
 #ifndef LOGIN_H
 #define LOGIN_H
@@ -9,7 +9,7 @@
 
 #include <wisp/handshake.h>
 
-/* A client's handshake is done. `client` is what the log calls it. Without credentials, there is nothing to say. */
+/* A client's handshake is done. `client` is its name in the log. Logs nothing when no credentials are required. */
 void login_log_success(const char *client, const struct wisp_handshake *handshake);
 
 /* A client's handshake has failed. Returns false, with nothing logged, when it was not about credentials. */

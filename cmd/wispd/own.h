@@ -1,6 +1,6 @@
 /*
- * Which addresses are this machine's own, whatever interface they are at. The kernel's routing table is asked: sockets
- * do not tell, for with several addresses in a network they go by the first of them.
+ * Which addresses are this machine's own, on any interface. It asks the kernel's routing table. A connected socket's
+ * own address does not tell: with several addresses in one network, the kernel uses the first.
  */
 #ifndef OWN_H
 #define OWN_H
@@ -9,10 +9,10 @@
 
 #include <sys/socket.h>
 
-/* A socket to ask by; -1 with errno. */
+/* Open a socket for own_has(). Returns -1, with errno, on failure. */
 int own_open(void);
 
-/* Whether an IPv4 or IPv6 address is this machine's. False, too, when the kernel does not say. */
+/* Whether an IPv4 or IPv6 address is this machine's. False also when the kernel does not answer. */
 bool own_has(int fd, const struct sockaddr *sa);
 
 #endif

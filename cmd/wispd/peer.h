@@ -26,11 +26,11 @@
 struct server;
 
 enum peer_state {
-	PEER_ARRIVING,  /* it has said nothing yet, and costs little: its socket is ours */
+	PEER_ARRIVING,  /* it has sent nothing yet; libwebsockets does not have its socket, which saves memory */
 	PEER_UPGRADING, /* TLS and the HTTP request */
 	PEER_OPEN,
 	PEER_CLOSING, /* the last bytes go out */
-	PEER_LEAVING, /* it has been refused, and told so; it may take its time to hang up */
+	PEER_LEAVING, /* it has been sent a refusal, and has yet to hang up */
 	PEER_GONE,    /* libwebsockets has closed the connection */
 };
 
@@ -38,16 +38,16 @@ struct peer {
 	TAILQ_ENTRY(peer) entry;
 	struct server *server;
 	struct source *source; /* where it comes from; NULL when that is not counted */
-	evutil_socket_t fd;    /* ARRIVING, and LEAVING from there; -1 when it is libwebsockets' */
+	evutil_socket_t fd;    /* ARRIVING, and LEAVING after that; -1 when libwebsockets has it */
 	struct lws *wsi;
 	struct wisp_session *session; /* OPEN and CLOSING */
 	struct event event;           /* the socket */
 	struct event run_event;
-	struct event timer; /* OPEN: ping; else the time for what is to happen */
+	struct event timer; /* OPEN: ping; otherwise the deadline of the state */
 	struct wire wire;
 	enum peer_state state;
 	bool over_budget;     /* too much waits for its targets */
-	bool paused;          /* over its budget, or it has `untaken`: not read */
+	bool paused;          /* not read: over its budget, or there is `untaken` */
 	bool in_turn;         /* it is read by us, not by libwebsockets as it looks at all sockets */
 	size_t gathered_size; /* bytes that were read in this turn and are not the session's yet */
 	bool readable;        /* there may be something to read */
@@ -59,7 +59,7 @@ struct peer {
 	size_t counted_bytes;           /* of these, in the server's sum */
 	struct resolver_share names;    /* the look-ups of its streams' names */
 	struct datagram_pool datagrams; /* for destinations whose names are being looked up */
-	uint8_t *untaken;               /* read, but not taken by the session, as of one that takes no answers */
+	uint8_t *untaken; /* read, but not yet taken by the session, because the client does not read its answers */
 	size_t untaken_size;
 	struct request request; /* UPGRADING: so far */
 	char name[64];

@@ -17,8 +17,8 @@ struct policy {
 uint8_t policy_check(const struct policy *policy, const struct sockaddr *sa);
 
 /*
- * The same for a connected socket. What both of its ends have as their address is this machine's own, whatever kind it
- * is: a way to it is loopback.
+ * The same for a connected socket. When both ends have the same address, it is this machine's own, and so counts as
+ * loopback, whatever kind it is.
  */
 uint8_t policy_check_connected(const struct policy *policy, int fd);
 

@@ -1,5 +1,5 @@
 /*
- * The way to a stream's destination: looked up, each address checked against the policy, and connected. For target and
+ * Connects to a stream's destination: looks it up, checks each address against the policy, and connects. For target and
  * udp.
  */
 #ifndef REACH_H
@@ -13,8 +13,9 @@ struct reach;
 struct server;
 
 /*
- * The end: the socket, connected and non-blocking, or -1 and the reason (enum wisp_reason). `unresolved` says why the
- * name has no address, and is NULL when it has. Returns whether the socket was taken; else it is closed, and not here.
+ * The result: a connected, non-blocking socket, or -1 and the reason (enum wisp_reason). `unresolved` says why the name
+ * has no address; NULL when it has one. Returns whether the callback took the socket. If not, reach closes it; the
+ * callback must not.
  */
 typedef bool reach_callback(void *arg, int fd, uint8_t reason, const char *unresolved);
 
@@ -23,7 +24,7 @@ typedef bool reach_callback(void *arg, int fd, uint8_t reason, const char *unres
 struct reach *reach_start(
 	struct peer *peer, const char *host, uint16_t port, int type, reach_callback *callback, void *arg);
 
-/* Go on without the peer, which may go. */
+/* Go on without the peer, which may be freed then. */
 void reach_outlive_peer(struct reach *reach);
 
 /* The reason that a stream ends with for an errno of its socket. */

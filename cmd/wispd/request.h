@@ -1,4 +1,7 @@
-/* The head of a client's request as it comes in: memory that grows with it, counted together with all others'. */
+/*
+ * The head of a client's request as it comes in, in memory that grows with it. The memory of all requests is counted
+ * together.
+ */
 #ifndef REQUEST_H
 #define REQUEST_H
 
@@ -10,19 +13,19 @@ struct request {
 	char *head;
 	size_t size;
 	size_t room;
-	size_t seen; /* so much of it has been looked at, and has no end */
+	size_t seen; /* how much of it has been searched for the end of the head */
 };
 
 /*
- * Add what fits of n bytes, into memory that is counted in *total: a small request always, a larger one only while all
- * together stay within bounds. Returns how much that is, at least 1; 0 when there is no memory for it.
+ * Append as many of the n bytes as fit. *total counts the memory: a small request always gets its memory, a larger one
+ * only while the total stays within its bound. Returns how many bytes were appended; 0 when there is no memory.
  */
 size_t request_add(struct request *request, size_t *total, const uint8_t *p, size_t n);
 
 /* Whether the head is complete, or too long. */
 bool request_is_complete(struct request *request);
 
-/* Free what it holds; it can be used again. */
+/* Free the memory. The request can be used again. */
 void request_clear(struct request *request, size_t *total);
 
 #endif

@@ -63,17 +63,20 @@ struct server {
 	size_t backlog_bytes;        /* that the targets of all peers have not taken */
 	struct sources sources;      /* where they come from */
 	bool full;                   /* no more are accepted; logged once */
-	size_t target_count;         /* sockets of destinations: of all peers, and those that are draining */
-	struct target_list draining; /* targets whose stream is over, to take the rest of it */
+	size_t target_count;         /* sockets of destinations, of all peers and of draining targets */
+	struct target_list draining; /* targets whose stream is over, but which have yet to take its data */
 	size_t draining_count;
 	size_t draining_bytes;
-	struct resolver_share names; /* the look-ups for those that are yet to be connected */
+	struct resolver_share names; /* look-ups for draining targets that are not connected yet */
 	struct dialer dialer;
-	int own; /* to ask which addresses are this machine's; -1 when that cannot be */
+	int own; /* socket for own_has(); -1 when there is none */
 	struct event tick_timer;
 };
 
-/* Whether the files that the options name can be used, without starting anything. What is wrong is logged. */
+/*
+ * Check the files that the options name, without starting anything. Returns whether they can be used; what is wrong is
+ * logged.
+ */
 bool server_check(const struct server_options *options);
 
 /* Start everything. Returns false when that cannot be: logged. The caller calls server_stop() in either case. */

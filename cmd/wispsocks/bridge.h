@@ -29,7 +29,7 @@ struct bridge_options {
 	uint64_t udp_timeout_ms; /* of a UDP stream on which nothing moves */
 	enum ends_mode ends_mode;
 	const char *auth;        /* a file; NULL when programs need not say who they are */
-	const char *auth_option; /* the name by which that was given */
+	const char *auth_option; /* the option name that the user gave it by */
 	size_t max_clients;
 	size_t max_per_address; /* 0 for no limit */
 	size_t buffer_limit_bytes;
@@ -60,7 +60,10 @@ struct bridge {
 	bool hopeless;
 };
 
-/* Whether the files that the options name can be used, without starting anything. What is wrong is logged. */
+/*
+ * Check the files that the options name, without starting anything. Returns whether they can be used; what is wrong is
+ * logged.
+ */
 bool bridge_check(const struct bridge_options *options);
 
 /* Start everything. Returns false when that cannot be: logged. The caller calls bridge_stop() in either case. */

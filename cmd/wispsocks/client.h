@@ -21,7 +21,7 @@ enum client_state {
 	CLIENT_OPENING,    /* for the server to confirm the stream */
 	CLIENT_OPEN,       /* there is a stream */
 	CLIENT_ASSOCIATED, /* there is an association for UDP */
-	CLIENT_ENDING,     /* everything has been said; it is on its way to the program */
+	CLIENT_ENDING,     /* nothing more will be sent; the last data is on its way to the program */
 };
 
 struct association;

@@ -1,7 +1,7 @@
 /*
- * What a CLOSE with reason 0x01, unknown, means after data: an end of it, or a cut. The protocol says neither, and
- * there are servers that end every stream so. It is judged by what the server has said on this connection, or by
- * --ends. Clients ask about the streams that the server closes.
+ * Decides what a CLOSE with reason 0x01 (unknown) means after data: a complete transfer, or a cut one. The protocol
+ * does not say, and some servers end every stream with it. The decision depends on --ends, or on what the server has
+ * sent on this connection. Clients ask when the server closes a stream.
  */
 #ifndef ENDS_H
 #define ENDS_H
@@ -20,14 +20,14 @@ enum ends_mode {
 
 struct ends {
 	bool heard_voluntary; /* on this connection */
-	bool warned;          /* once is enough */
+	bool warned;          /* the warning was given, once */
 };
 
 /* There is a new connection to a server. */
 void ends_begin(struct ends *ends);
 
 /*
- * The server has closed a stream. Returns the reason as it is to be understood: VOLUNTARY for an end. `after_data` says
+ * The server has closed a stream. Returns the reason to act on: VOLUNTARY for a complete transfer. `after_data` says
  * whether the stream has brought data.
  */
 uint8_t ends_judge(struct ends *ends, enum ends_mode mode, uint8_t reason, bool after_data);

@@ -1,4 +1,6 @@
-/* Programs that do not speak SOCKS5: who they are by their first byte, and what they are told. For negotiation.c. */
+/*
+ * Recognizes programs that do not speak SOCKS5, by their first byte, and tells them what to change. For negotiation.c.
+ */
 #ifndef MISDIRECTED_H
 #define MISDIRECTED_H
 
@@ -7,12 +9,12 @@
 
 #define MISDIRECTED_ANSWER_SIZE 1024
 
-/* What a program has to change, for the log; `address` is where it has come to. */
+/* Log what to change in the program; `address` is the listener that it connected to. */
 void misdirected_log(uint8_t first, const char *address);
 
 /*
- * Write the answer for a program that begins so. Returns its size; 0 when there is none that it would understand.
- * `address` is as above.
+ * Write an answer for a program with this first byte. Returns its size; 0 when there is no answer that it would
+ * understand. `address` is as above.
  */
 size_t misdirected_answer(uint8_t first, const char *address, char answer[MISDIRECTED_ANSWER_SIZE]);
 

@@ -1,4 +1,6 @@
-/* --probe: the whole way to a destination, once, with each step and its time on standard output. For main.c. */
+/*
+ * --probe: goes the whole way to a destination once, and prints each step and its time on standard output. For main.c.
+ */
 #ifndef TRIAL_H
 #define TRIAL_H
 
@@ -15,7 +17,7 @@ struct trial_options {
 	uint64_t patience_ms; /* for the server to open the stream */
 };
 
-/* Go there. Returns the exit code; what has failed is logged, too. */
+/* Run the probe. Returns the exit code. A failure is logged as well. */
 int trial_run(struct event_base *base, const struct trial_options *options);
 
 #endif

@@ -25,7 +25,7 @@ enum wisp_extension_id {
 	WISP_EXTENSION_KEY = 0x03,
 	WISP_EXTENSION_MOTD = 0x04,
 	WISP_EXTENSION_OPEN_CONFIRMATION = 0x05,
-	/* Our own: wisp-extensions(7). Each begins with the version of it that a side speaks. */
+	/* Our own: see wisp-extensions(7). Its entry begins with the version that a side speaks. */
 	WISP_EXTENSION_END_OF_DATA = 0xf1,
 };
 
@@ -76,7 +76,7 @@ struct wisp_client_options {
 enum wisp_password {
 	WISP_PASSWORD_WRONG,
 	WISP_PASSWORD_RIGHT,
-	WISP_PASSWORD_UNKNOWN, /* it cannot tell, without memory */
+	WISP_PASSWORD_UNKNOWN, /* it cannot be checked: out of memory */
 };
 
 /* What a server offers, and whom it lets in. Whatever is pointed to must outlive the handshake. */
@@ -107,7 +107,7 @@ enum wisp_credentials {
 	WISP_CREDENTIALS_KEY,
 };
 
-/* Who a client says it is, for the log: as it says, until the handshake is DONE. */
+/* Who a client claims to be, for the log. It is proved only when the handshake is DONE. */
 struct wisp_identity {
 	char user[WISP_USER_MAX]; /* any bytes */
 	size_t user_size;
@@ -117,7 +117,7 @@ struct wisp_identity {
 	struct wisp_public_key key; /* the server's copy of it */
 };
 
-/* What a client finds that does not change by trying again. */
+/* Faults that a client finds and that do not go away by trying again. */
 enum wisp_handshake_fault {
 	WISP_FAULT_NONE,
 	WISP_FAULT_NOT_WISP, /* the server's first message is not Wisp */
@@ -131,7 +131,7 @@ struct wisp_handshake {
 	bool send_info;
 	bool send_credit;
 	bool send_close;
-	uint8_t close_reason; /* to be sent, or sent: why this side refuses the other; or 0 */
+	uint8_t close_reason; /* why this side refuses the other, sent or to be sent; or 0 */
 
 	uint8_t version;   /* agreed: 1 or 2; valid when DONE */
 	uint32_t credit;   /* what every TCP stream starts with; valid when DONE */
@@ -163,8 +163,8 @@ WISP_API void wisp_handshake_init_server(
 WISP_API void wisp_handshake_receive(struct wisp_handshake *handshake, const struct wisp_packet *packet);
 
 /*
- * Client: the server's first message is not a packet at all; `error` says why and must be static. Does nothing, and
- * returns false, when a packet has come before: then it is up to the caller what that means.
+ * Client: the server's first message is no packet. `error` says why, and must be a static string. Returns false, and
+ * does nothing, when a packet has come before: the caller decides what to do then.
  */
 WISP_API bool wisp_handshake_receive_foreign(struct wisp_handshake *handshake, const char *error);
 

@@ -44,7 +44,7 @@ WISP_API bool wisp_key_sign(
 struct wisp_public_key {
 	uint8_t bytes[WISP_KEY_PUBLIC_SIZE];
 	uint8_t hash[WISP_KEY_HASH_SIZE];       /* SHA-256 of the bytes */
-	char comment[WISP_KEY_COMMENT_MAX + 1]; /* of OpenSSH's lines: any text, or "" */
+	char comment[WISP_KEY_COMMENT_MAX + 1]; /* from OpenSSH's format: any text, or "" */
 };
 
 /* "SHA256:", 32 bytes in base64 without padding, and the final NUL. */

@@ -45,8 +45,8 @@ struct wisp_stream_callbacks {
 	 */
 	void (*data)(void *stream_arg, uint8_t *p, size_t n, bool last);
 	/*
-	 * The stream is over, for this reason: the other side closed it or broke a rule (NETWORK_ERROR), or both
-	 * directions have ended (VOLUNTARY). The stream is gone when this returns.
+	 * The stream is over, for this reason: the other side closed it, it broke a rule (NETWORK_ERROR), or both
+	 * directions have ended (VOLUNTARY). The stream is freed when this returns.
 	 */
 	void (*closed)(void *stream_arg, uint8_t reason);
 	/*
@@ -108,18 +108,21 @@ WISP_API void wisp_session_free(struct wisp_session *session);
 WISP_API bool wisp_session_feed(struct wisp_session *session, uint8_t *p, size_t n);
 
 /*
- * Server: how many CLOSE packets may wait to be pulled before nothing more is taken from the client, who causes them
- * and does not take them. Otherwise it could have any number of streams refused, and each would need memory.
+ * Server: when this many CLOSE packets wait to be pulled, nothing more is taken from the client. Otherwise a client
+ * that does not read could have any number of streams refused, each of which takes memory.
  */
 #define WISP_CLOSES_MAX 512
 
 /*
- * Server: how many of the bytes of the last wisp_session_feed(), at their end, have not been taken, because
- * WISP_CLOSES_MAX packets wait. Keep them, and feed them again when wisp_session_takes().
+ * Server: how many bytes at the end of the last wisp_session_feed() were not taken, because WISP_CLOSES_MAX packets
+ * wait. Keep them, and feed them again when wisp_session_takes() is true.
  */
 WISP_API size_t wisp_session_untaken(const struct wisp_session *session);
 
-/* Whether a feed would be taken: of so many packets, half have been pulled again. Always true for a client. */
+/*
+ * Whether a feed would be taken. After a stop, this is so when half of WISP_CLOSES_MAX packets have been pulled. Always
+ * true for a client.
+ */
 WISP_API bool wisp_session_takes(const struct wisp_session *session);
 
 /* Why the connection is over: a text without a final full stop. NULL as long as it is not. */
@@ -179,10 +182,10 @@ WISP_API void wisp_stream_accept(
 WISP_API bool wisp_stream_ready(struct wisp_stream *stream);
 
 /*
- * This side's data has ended: `read` is not called any more, the other side is told behind all that it has handed out,
- * and goes on sending. To be called when `read` finds the end. When the other side's data has ended too, a server's
- * stream is over, and is told `closed`, with VOLUNTARY; a client's will be, by the server. Returns false, and does
- * nothing, when end of data was not agreed on, and for UDP streams.
+ * End this side's data. Call it when `read` finds the end. `read` is not called any more; the other side is told after
+ * all data that `read` returned, and may go on sending. When the other side's data has ended too, a server's stream is
+ * over: `closed` is called with VOLUNTARY. A client's stream is over when the server closes it. Returns false, and does
+ * nothing, for UDP streams and when end of data was not agreed on.
  */
 WISP_API bool wisp_stream_end(struct wisp_stream *stream);
 

@@ -1,6 +1,6 @@
 /*
- * SOCKS4 and SOCKS4a messages, of the client's side ("SOCKS: A protocol for TCP proxy across firewalls", and "SOCKS 4A:
- * A Simple Extension to SOCKS 4 Protocol"). There are no passwords: a user's name is all that a server is told.
+ * SOCKS4 and SOCKS4a messages, the client's side ("SOCKS: A protocol for TCP proxy across firewalls", and "SOCKS 4A: A
+ * Simple Extension to SOCKS 4 Protocol"). There are no passwords: a server is told only a user name.
  */
 #ifndef WISP_SOCKS4_H
 #define WISP_SOCKS4_H
@@ -31,8 +31,8 @@ enum wisp_socks4_reply {
 struct wisp_socks4_request {
 	uint16_t port;
 	const uint8_t *ipv4; /* 4 bytes in network order; NULL for a name, which the server looks up (SOCKS4a) */
-	const char *name;    /* a string; NULL for an address */
-	const char *user;    /* a string; "" for none */
+	const char *name;    /* NULL for an address */
+	const char *user;    /* "" for none */
 };
 
 /* Write a request. Returns its size, or 0 when one of the texts is longer than WISP_SOCKS4_TEXT_MAX. */
