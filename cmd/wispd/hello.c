@@ -8,6 +8,8 @@
 
 #include <wisp/upgrade.h>
 
+#include "log.h"
+
 /* The type of the TLS record that begins a handshake (RFC 8446 section 5.1). */
 #define TLS_HANDSHAKE 0x16
 #define PIECE_SIZE 4096
@@ -27,21 +29,6 @@ is_letter(unsigned char c)
 	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-enum hello
-hello_look(evutil_socket_t fd, bool tls)
-{
-	unsigned char first;
-	const ssize_t n = recv(fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
-
-	if (n < 0 && would_block())
-		return HELLO_NONE;
-	if (n <= 0)
-		return HELLO_GONE;
-	if (tls)
-		return is_letter(first) ? HELLO_HTTP : HELLO_RIGHT;
-	return first == TLS_HANDSHAKE ? HELLO_TLS : HELLO_RIGHT;
-}
-
 bool
 hello_drop(evutil_socket_t fd)
 {
@@ -56,8 +43,9 @@ hello_drop(evutil_socket_t fd)
 	return false;
 }
 
-void
-hello_answer_http(evutil_socket_t fd)
+/* Tell a client of plain HTTP, in its own words, that TLS is spoken here, and end our side. */
+static void
+answer_http(evutil_socket_t fd)
 {
 	char response[256];
 	const int n = snprintf(response, sizeof response,
@@ -70,4 +58,40 @@ hello_answer_http(evutil_socket_t fd)
 
 	if (send(fd, response, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
 		shutdown(fd, SHUT_WR);
+}
+
+/* Nothing that it says is for this port. */
+static enum hello
+turn_away(evutil_socket_t fd, bool tls, const char *name)
+{
+	const bool more = hello_drop(fd);
+
+	if (!tls) {
+		log_info("%s: turned away: it speaks TLS, and this port speaks plain HTTP: connect with ws:// (a proxy "
+			 "in front: http://), or set --cert and --cert-key",
+			name);
+		return HELLO_GONE;
+	}
+	log_info("%s: turned away: it speaks plain HTTP, and this port speaks TLS: connect with wss:// (a proxy in "
+		 "front: https://)",
+		name);
+	answer_http(fd);
+	return more ? HELLO_LEAVING : HELLO_GONE;
+}
+
+enum hello
+hello_take(evutil_socket_t fd, bool tls, const char *name)
+{
+	unsigned char first;
+	const ssize_t n = recv(fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n < 0 && would_block())
+		return HELLO_NONE;
+	if (n <= 0) {
+		log_debug("%s: left without a word", name);
+		return HELLO_GONE;
+	}
+	if (tls ? is_letter(first) : first == TLS_HANDSHAKE)
+		return turn_away(fd, tls, name);
+	return HELLO_RIGHT;
 }

@@ -10,23 +10,19 @@
 #include <event2/util.h>
 
 enum hello {
-	HELLO_NONE, /* nothing has come yet */
-	HELLO_GONE, /* the client has hung up */
-	HELLO_RIGHT,
-	HELLO_TLS,  /* where plain HTTP is spoken */
-	HELLO_HTTP, /* where TLS is spoken */
+	HELLO_NONE,    /* nothing has come yet */
+	HELLO_RIGHT,   /* it is still in the socket */
+	HELLO_LEAVING, /* it is not for this port; the client has been told, and may take its time to hang up */
+	HELLO_GONE,    /* the client has hung up, or there is nothing more to tell it */
 };
 
-/* Look at what a client has sent, and leave it in the socket. `tls` says whether the port speaks TLS. */
-enum hello hello_look(evutil_socket_t fd, bool tls);
+/* Look at what a client has sent. `tls` says whether the port speaks TLS, `name` what the log calls the client. */
+enum hello hello_take(evutil_socket_t fd, bool tls, const char *name);
 
 /*
  * Drop what a client has sent. Otherwise closing would reset the connection, and the client could lose the answer.
  * Returns false when there is more than a request, or the client has closed its side.
  */
 bool hello_drop(evutil_socket_t fd);
-
-/* Answer a plain HTTP client that the port speaks TLS, and end our side. */
-void hello_answer_http(evutil_socket_t fd);
 
 #endif

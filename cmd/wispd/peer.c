@@ -1,6 +1,5 @@
 #include "peer.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +11,8 @@
 #include <sys/socket.h>
 
 #include "address.h"
-#include "clock.h"
 #include "hello.h"
+#include "intake.h"
 #include "log.h"
 #include "login.h"
 #include "server.h"
@@ -26,9 +25,6 @@
 #define CLOSING_MS 2000
 /* So many that nothing has followed, and the client is gone. */
 #define UNANSWERED_PINGS 2
-/* Reads in one turn, before others have theirs. Of tiny packets a few reads are a lot of work. */
-#define READS_PER_TURN 32
-#define TURN_MS 10
 /* What may wait for all targets of a peer: beyond it, the peer is not read. */
 #define BACKLOG_MAX ((size_t)64 << 20)
 /* The same when so much waits for the targets of all peers. */
@@ -38,9 +34,6 @@
 #define UNTAKEN_MAX ((size_t)2 * WIRE_BUFFER_SIZE)
 /* The same for datagrams: beyond it, the oldest are dropped. */
 #define DATAGRAMS_MAX (1 << 20)
-
-static void on_run(evutil_socket_t fd, short what, void *arg);
-static void on_socket(evutil_socket_t fd, short what, void *arg);
 
 static bool
 set_timer(struct peer *peer, uint64_t ms)
@@ -79,10 +72,7 @@ peer_free(struct peer *peer)
 	event_del(&peer->event);
 	event_del(&peer->run_event);
 	event_del(&peer->timer);
-	if (peer->wsi != NULL) {
-		lws_set_opaque_user_data(peer->wsi, NULL);
-		lws_set_timeout(peer->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
-	}
+	intake_close(&peer->intake);
 	peer->session = NULL;
 	wisp_session_free(session);
 	if (peer->fd >= 0)
@@ -114,13 +104,13 @@ begin_closing(struct peer *peer)
 static void
 begin_leaving(struct peer *peer)
 {
-	SSL *ssl = lws_get_ssl(peer->wsi);
+	SSL *ssl = lws_get_ssl(peer->intake.wsi);
 
 	if (ssl != NULL) {
 		SSL_shutdown(ssl);
 		ERR_clear_error();
 	}
-	peer->state = shutdown(lws_get_socket_fd(peer->wsi), SHUT_WR) == 0 ? PEER_LEAVING : PEER_GONE;
+	peer->state = shutdown(lws_get_socket_fd(peer->intake.wsi), SHUT_WR) == 0 ? PEER_LEAVING : PEER_GONE;
 }
 
 /* ---- the session ---- */
@@ -163,17 +153,14 @@ refuse(struct peer *peer)
 	begin_closing(peer);
 }
 
-/* libwebsockets, too, must not read when it looks at all of its sockets. */
 static void
 update_paused(struct peer *peer)
 {
 	const bool paused = peer->over_budget || peer->untaken != NULL;
 
-	if (paused == peer->paused)
+	if (paused == peer->intake.paused)
 		return;
-	peer->paused = paused;
-	if (peer->wsi != NULL)
-		lws_rx_flow_control(peer->wsi, !paused);
+	intake_pause(&peer->intake, paused);
 	if (paused)
 		return;
 	peer->unanswered_pings = 0;
@@ -243,42 +230,6 @@ feed_untaken(struct peer *peer)
 	update_paused(peer);
 }
 
-/*
- * What libwebsockets reads in one turn of a peer is gathered here, and belongs to the session at the end of it: one by
- * one, TLS records would be a system call and a wake-up each for the destinations, four times as many under load.
- */
-static uint8_t gathered[WIRE_BUFFER_SIZE];
-
-static void
-feed_gathered(struct peer *peer)
-{
-	const size_t n = peer->gathered_size;
-
-	peer->gathered_size = 0;
-	feed(peer, gathered, n);
-}
-
-/* Take n bytes: in the peer's own turn or, where libwebsockets looks at all of its sockets, in none. */
-static void
-take(struct peer *peer, uint8_t *p, size_t n)
-{
-	if (!peer->in_turn) {
-		feed(peer, p, n);
-		return;
-	}
-	while (n > 0) {
-		const size_t room = sizeof gathered - peer->gathered_size;
-		const size_t taken = n < room ? n : room;
-
-		memcpy(gathered + peer->gathered_size, p, taken);
-		peer->gathered_size += taken;
-		p += taken;
-		n -= taken;
-		if (peer->gathered_size == sizeof gathered)
-			feed_gathered(peer);
-	}
-}
-
 /* ---- the upgrade ---- */
 
 /* Write text that is not a frame. It is short, and the first that this connection carries. */
@@ -288,7 +239,7 @@ write_text(struct peer *peer, const char *text, size_t n)
 	unsigned char buffer[LWS_PRE + WISP_UPGRADE_RESPONSE_MAX];
 
 	memcpy(buffer + LWS_PRE, text, n);
-	return lws_write(peer->wsi, buffer + LWS_PRE, n, LWS_WRITE_RAW) == (int)n;
+	return lws_write(peer->intake.wsi, buffer + LWS_PRE, n, LWS_WRITE_RAW) == (int)n;
 }
 
 static void
@@ -304,8 +255,8 @@ start_session(struct peer *peer, const struct wisp_upgrade_request *request)
 		return;
 	}
 	/* libwebsockets gives a raw connection over TLS only some seconds, unless told otherwise. */
-	lws_set_timeout(peer->wsi, NO_PENDING_TIMEOUT, 0);
-	wire_init(&peer->wire, peer->wsi, NULL);
+	lws_set_timeout(peer->intake.wsi, NO_PENDING_TIMEOUT, 0);
+	wire_init(&peer->wire, peer->intake.wsi, NULL);
 	peer->state = PEER_OPEN;
 	set_open_timer(peer);
 	log_info("%s: connected (wisp v%u)", peer->name, version);
@@ -348,6 +299,7 @@ upgrade(struct peer *peer, uint8_t *p, size_t n)
 			peer->request.head, peer->request.size, peer->server->options->path, &request);
 	}
 	request_clear(&peer->request, total);
+	peer->intake.greeting = false;
 	if (peer->excess) {
 		request.status = 429;
 		request.error = "there are too many connections from its address";
@@ -355,105 +307,10 @@ upgrade(struct peer *peer, uint8_t *p, size_t n)
 	if (!answer_request(peer, &request))
 		return;
 	start_session(peer, &request);
-	take(peer, p + (size - before), n - (size - before));
+	feed(peer, p + (size - before), n - (size - before));
 }
 
-/* ---- libwebsockets ---- */
-
-/*
- * Show the certificate as it was last read. In a context, one of each kind of key has its place: libwebsockets' would
- * go on showing the first one beside a later one of another kind.
- */
-static int
-on_certificate_wanted(SSL *ssl, void *arg)
-{
-	const struct server *server = arg;
-	STACK_OF(X509) *chain = NULL;
-
-	SSL_certs_clear(ssl);
-	return SSL_CTX_get0_chain_certs(server->certificate, &chain) == 1 &&
-	       SSL_use_cert_and_key(ssl, SSL_CTX_get0_certificate(server->certificate),
-		       SSL_CTX_get0_privatekey(server->certificate), chain, 1) == 1;
-}
-
-/* One system call brings several TLS records. service() reads until there are none left, so none is forgotten. */
-static void
-tune_tls(SSL_CTX *context, struct server *server)
-{
-	SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-	SSL_CTX_set_cert_cb(context, on_certificate_wanted, server);
-	SSL_CTX_set_read_ahead(context, 1);
-	SSL_CTX_set_default_read_buffer_len(context, WIRE_BUFFER_SIZE);
-}
-
-int
-peer_on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
-{
-	struct peer *peer;
-
-	if (reason == LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS)
-		tune_tls(user, lws_context_user(lws_get_context(wsi)));
-	if (reason != LWS_CALLBACK_RAW_RX && reason != LWS_CALLBACK_RAW_CLOSE && reason != LWS_CALLBACK_WSI_DESTROY)
-		return 0;
-	peer = lws_get_opaque_user_data(wsi);
-	if (peer == NULL)
-		return 0;
-	peer->called = true;
-	if (reason != LWS_CALLBACK_RAW_RX) {
-		feed_gathered(peer);
-		lws_set_opaque_user_data(wsi, NULL);
-		peer->wsi = NULL;
-		peer->state = PEER_GONE;
-		/* libwebsockets has limits of its own. The next client may get the same descriptor. */
-		event_del(&peer->event);
-		event_active(&peer->run_event, EV_TIMEOUT, 0);
-	} else if (peer->state == PEER_UPGRADING) {
-		upgrade(peer, in, len);
-	} else {
-		take(peer, in, len);
-	}
-	return 0;
-}
-
-/* Let libwebsockets look at the socket until it finds nothing more. Returns whether there may be more to read. */
-static bool
-read_some(struct peer *peer)
-{
-	const uint64_t began_ms = clock_now_ms();
-
-	for (int i = 0; i < READS_PER_TURN && peer->state != PEER_GONE; i++) {
-		const bool flush = peer->state == PEER_UPGRADING || lws_partial_buffered(peer->wsi);
-		struct lws_pollfd pfd = {.fd = lws_get_socket_fd(peer->wsi), .events = POLLIN | POLLOUT};
-
-		pfd.revents = (short)((peer->readable && !peer->paused ? POLLIN : 0) | (flush ? POLLOUT : 0));
-		if (pfd.revents == 0)
-			return false;
-		peer->called = false;
-		lws_service_fd(peer->server->context, &pfd);
-		if (!peer->called && !flush && !peer->paused)
-			peer->readable = false; /* what is not written yet would keep libwebsockets from reading */
-		if (!peer->called && !(flush && peer->state != PEER_GONE && !lws_partial_buffered(peer->wsi)))
-			return false;
-		if (!peer->called && i > 0)
-			return false;
-		if (clock_now_ms() - began_ms >= TURN_MS)
-			break;
-	}
-	return peer->state != PEER_GONE;
-}
-
-static void
-service(struct peer *peer)
-{
-	bool more;
-
-	peer->in_turn = true;
-	more = read_some(peer);
-	peer->in_turn = false;
-	feed_gathered(peer);
-	if (more)
-		turn_again(&peer->run_event);
-}
+/* ---- work ---- */
 
 static void
 send_pending(struct peer *peer)
@@ -475,12 +332,13 @@ send_pending(struct peer *peer)
 static void
 run(struct peer *peer)
 {
-	service(peer);
+	if (intake_turn(&peer->intake))
+		turn_again(&peer->run_event);
 	if (peer->state != PEER_GONE && peer->session != NULL)
 		send_pending(peer);
 	if (peer->state != PEER_GONE && peer->session != NULL)
 		feed_untaken(peer);
-	if (peer->state == PEER_CLOSING && !lws_partial_buffered(peer->wsi) && wire_flush(&peer->wire)) {
+	if (peer->state == PEER_CLOSING && !lws_partial_buffered(peer->intake.wsi) && wire_flush(&peer->wire)) {
 		if (peer->session == NULL)
 			begin_leaving(peer);
 		else if (!wisp_session_pending(peer->session))
@@ -513,103 +371,6 @@ peer_check_budget(struct peer *peer)
 	update_paused(peer);
 }
 
-/* ---- the first bytes ---- */
-
-/* Have an event for each edge of the socket. Returns false without memory. */
-static bool
-watch(struct peer *peer, evutil_socket_t fd)
-{
-	event_assign(&peer->event, peer->server->base, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_socket, peer);
-	return event_add(&peer->event, NULL) == 0;
-}
-
-static struct lws *
-adopt(struct server *server, evutil_socket_t fd)
-{
-	const lws_adoption_type type = LWS_ADOPT_SOCKET | (server->options->cert != NULL ? LWS_ADOPT_ALLOW_SSL : 0);
-	lws_sock_file_fd_type descriptor = {.sockfd = fd};
-
-	return lws_adopt_descriptor_vhost(
-		lws_get_vhost_by_name(server->context, "wisp"), type, descriptor, "wisp", NULL);
-}
-
-/* Give its socket to libwebsockets, which reads what has come of its request or of TLS. */
-static void
-enter(struct peer *peer)
-{
-	const evutil_socket_t fd = peer->fd;
-
-	event_del(&peer->event);
-	peer->fd = -1;
-	peer->wsi = adopt(peer->server, fd); /* which closes the socket when it fails */
-	if (peer->wsi == NULL) {
-		/* It begins with TLS at once. */
-		if (peer->server->options->cert != NULL)
-			log_info("%s: turned away: it does not speak TLS", peer->name);
-		else
-			log_warning("%s: turned away: out of memory", peer->name);
-		peer_free(peer);
-		return;
-	}
-	lws_set_opaque_user_data(peer->wsi, peer);
-	peer->state = PEER_UPGRADING;
-	peer->readable = true;
-	if (watch(peer, fd)) {
-		run(peer);
-		return;
-	}
-	log_warning("%s: turned away: out of memory", peer->name);
-	peer_free(peer);
-}
-
-/* Nothing that it says is for this port. */
-static void
-turn_away(struct peer *peer, enum hello hello)
-{
-	const bool more = hello_drop(peer->fd);
-
-	if (hello == HELLO_TLS) {
-		log_info("%s: turned away: it speaks TLS, and this port speaks plain HTTP: connect with ws:// (a proxy "
-			 "in "
-			 "front: http://), or set --cert and --cert-key",
-			peer->name);
-		peer_free(peer);
-		return;
-	}
-	log_info("%s: turned away: it speaks plain HTTP, and this port speaks TLS: connect with wss:// (a proxy in "
-		 "front: "
-		 "https://)",
-		peer->name);
-	hello_answer_http(peer->fd);
-	peer->state = PEER_LEAVING;
-	set_timer(peer, CLOSING_MS);
-	if (!more)
-		peer_free(peer);
-}
-
-/* Something happened on the socket of a client that had said nothing. */
-static void
-arrive(struct peer *peer)
-{
-	const enum hello hello = hello_look(peer->fd, peer->server->options->cert != NULL);
-
-	switch (hello) {
-	case HELLO_NONE:
-		break;
-	case HELLO_GONE:
-		log_debug("%s: left without a word", peer->name);
-		peer_free(peer);
-		break;
-	case HELLO_RIGHT:
-		enter(peer);
-		break;
-	case HELLO_TLS:
-	case HELLO_HTTP:
-		turn_away(peer, hello);
-		break;
-	}
-}
-
 /* ---- events ---- */
 
 static void
@@ -620,22 +381,84 @@ on_run(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-on_socket(evutil_socket_t fd, short what, void *arg)
+on_edge(void *arg)
+{
+	run(arg);
+}
+
+static void
+on_data(void *arg, uint8_t *p, size_t n)
 {
 	struct peer *peer = arg;
 
-	if (peer->state == PEER_ARRIVING) {
-		arrive(peer);
-		return;
-	}
-	if (peer->wsi == NULL) { /* it is leaving again */
+	if (peer->state == PEER_UPGRADING)
+		upgrade(peer, p, n);
+	else
+		feed(peer, p, n);
+}
+
+static void
+on_closed(void *arg)
+{
+	struct peer *peer = arg;
+
+	peer->state = PEER_GONE;
+	event_active(&peer->run_event, EV_TIMEOUT, 0);
+}
+
+/* Its first bytes are right: libwebsockets reads what has come of its request or of TLS. */
+static void
+enter(struct peer *peer)
+{
+	static const struct intake_callbacks callbacks = {.edge = on_edge, .data = on_data, .closed = on_closed};
+	const struct server *server = peer->server;
+	const evutil_socket_t fd = peer->fd;
+
+	event_del(&peer->event);
+	peer->fd = -1;
+	peer->state = PEER_UPGRADING;
+	if (intake_open(&peer->intake, server->context, server->base, fd, server->options->cert != NULL, peer->name,
+		    &callbacks, peer))
+		run(peer);
+	else
+		peer_free(peer);
+}
+
+/* Something happened on the socket of a client that has said nothing yet, or that is leaving again. */
+static void
+on_arrival(evutil_socket_t fd, short what, void *arg)
+{
+	struct peer *peer = arg;
+
+	(void)what;
+	if (peer->state == PEER_LEAVING) {
 		if (!hello_drop(fd))
 			peer_free(peer);
 		return;
 	}
-	if (what & EV_READ)
-		peer->readable = true;
-	run(peer);
+	switch (hello_take(fd, peer->server->options->cert != NULL, peer->name)) {
+	case HELLO_NONE:
+		break;
+	case HELLO_RIGHT:
+		enter(peer);
+		break;
+	case HELLO_LEAVING:
+		peer->state = PEER_LEAVING;
+		set_timer(peer, CLOSING_MS);
+		break;
+	case HELLO_GONE:
+		peer_free(peer);
+		break;
+	}
+}
+
+/* Have an event for each edge of the socket. Returns false without memory. */
+static bool
+watch_arrival(struct peer *peer)
+{
+	event_assign(
+		&peer->event, peer->server->base, peer->fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, on_arrival, peer);
+	return event_add(&peer->event, NULL) == 0;
 }
 
 /* Why a peer whose time is up has not been heard. */
@@ -698,7 +521,7 @@ peer_new(struct server *server, evutil_socket_t fd, const struct sockaddr *from,
 		evtimer_assign(&peer->run_event, server->base, on_run, peer);
 		evtimer_assign(&peer->timer, server->base, on_timer, peer);
 	}
-	if (peer == NULL || !set_timer(peer, UPGRADE_MS) || !watch(peer, fd)) {
+	if (peer == NULL || !set_timer(peer, UPGRADE_MS) || !watch_arrival(peer)) {
 		log_warning("a client is turned away: out of memory");
 		if (peer != NULL)
 			event_del(&peer->timer);

@@ -1,6 +1,7 @@
 /*
- * A client of the server: its connection from its first byte to the end. libwebsockets does TLS and carries bytes
- * (its `raw` role, which is the fastest); the upgrade and the frames are libwisp's.
+ * A client of the server: its connection from its first byte to the end. hello judges the first bytes, intake reads
+ * from then on; the upgrade and the frames are libwisp's. server makes it; target and udp are its streams'
+ * destinations.
  */
 #ifndef PEER_H
 #define PEER_H
@@ -11,7 +12,6 @@
 
 #include <event2/event_struct.h>
 #include <event2/util.h>
-#include <libwebsockets.h>
 
 #include <sys/queue.h>
 
@@ -19,6 +19,7 @@
 #include <wisp/upgrade.h>
 
 #include "datagrams.h"
+#include "intake.h"
 #include "request.h"
 #include "resolver.h"
 #include "wire.h"
@@ -37,22 +38,17 @@ enum peer_state {
 struct peer {
 	TAILQ_ENTRY(peer) entry;
 	struct server *server;
-	struct source *source; /* where it comes from; NULL when that is not counted */
-	evutil_socket_t fd;    /* ARRIVING, and LEAVING after that; -1 when libwebsockets has it */
-	struct lws *wsi;
+	struct source *source;        /* where it comes from; NULL when that is not counted */
+	evutil_socket_t fd;           /* ARRIVING, and LEAVING after that; -1 when libwebsockets has it */
+	struct intake intake;         /* from UPGRADING on */
 	struct wisp_session *session; /* OPEN and CLOSING */
-	struct event event;           /* the socket */
+	struct event event;           /* ARRIVING, and LEAVING after that: the socket */
 	struct event run_event;
 	struct event timer; /* OPEN: ping; otherwise the deadline of the state */
 	struct wire wire;
 	enum peer_state state;
-	bool over_budget;     /* too much waits for its targets */
-	bool paused;          /* not read: over its budget, or there is `untaken` */
-	bool in_turn;         /* it is read by us, not by libwebsockets as it looks at all sockets */
-	size_t gathered_size; /* bytes that were read in this turn and are not the session's yet */
-	bool readable;        /* there may be something to read */
-	bool called;          /* libwebsockets had something for it */
-	bool excess;          /* there are too many from its address: it is told so */
+	bool over_budget; /* too much waits for its targets */
+	bool excess;      /* there are too many from its address: it is told so */
 	unsigned unanswered_pings;
 	uint64_t sent_bytes;
 	size_t backlog_bytes;           /* that its targets have not taken */
@@ -77,8 +73,5 @@ void peer_free(struct peer *peer);
 
 /* To be called by targets after their backlog has changed, and at times when other peers' may have. */
 void peer_check_budget(struct peer *peer);
-
-/* The one callback of libwebsockets. */
-int peer_on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
 
 #endif

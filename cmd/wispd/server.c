@@ -1,16 +1,14 @@
 #include "server.h"
 
-#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 
 #include "accounts.h"
 #include "authorized.h"
-#include "clock.h"
-#include "file.h"
+#include "certificate.h"
+#include "intake.h"
 #include "listener.h"
 #include "log.h"
 #include "own.h"
@@ -85,63 +83,15 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	lws_service(server->context, -1);
 	TAILQ_FOREACH (peer, &server->peers, entry)
-		if (peer->paused)
+		if (peer->intake.paused)
 			peer_check_budget(peer);
-}
-
-/* Instead of OpenSSL's, which would ask on the terminal, also when the files are read again. */
-static int
-no_passphrase(char *passphrase, int size, int writing, void *arg)
-{
-	(void)passphrase, (void)size, (void)writing, (void)arg;
-	return -1;
-}
-
-static bool
-check_readable(const char *path, const char *option)
-{
-	if (access(path, R_OK) == 0)
-		return true;
-	log_error("%s %s: %s", option, path, strerror(errno));
-	return false;
-}
-
-/* NULL when the files cannot be used: logged. libwebsockets would say little about them. */
-static SSL_CTX *
-read_certificate(const struct server_options *options)
-{
-	const char *wrong = NULL;
-	SSL_CTX *context;
-
-	if (!check_readable(options->cert, "--cert") || !check_readable(options->cert_key, "--cert-key"))
-		return NULL;
-	file_warn_if_exposed(options->cert_key);
-	context = SSL_CTX_new(TLS_server_method());
-	if (context == NULL) {
-		log_error("cannot set up TLS");
-		return NULL;
-	}
-	SSL_CTX_set_default_passwd_cb(context, no_passphrase);
-	if (SSL_CTX_use_certificate_chain_file(context, options->cert) != 1)
-		wrong = "--cert";
-	else if (SSL_CTX_use_PrivateKey_file(context, options->cert_key, SSL_FILETYPE_PEM) != 1 ||
-		 SSL_CTX_check_private_key(context) != 1)
-		wrong = "--cert-key";
-	if (wrong != NULL)
-		log_error("%s %s: %s", wrong, strcmp(wrong, "--cert") == 0 ? options->cert : options->cert_key,
-			ERR_reason_error_string(ERR_peek_last_error()));
-	ERR_clear_error();
-	if (wrong == NULL)
-		return context;
-	SSL_CTX_free(context);
-	return NULL;
 }
 
 /* Returns false when it is of no use, and leaves what there is in force: logged. */
 static bool
 load_certificate(struct server *server)
 {
-	SSL_CTX *certificate = read_certificate(server->options);
+	SSL_CTX *certificate = certificate_read(server->options->cert, server->options->cert_key);
 
 	if (certificate == NULL)
 		return false;
@@ -154,7 +104,7 @@ static struct lws_context *
 create_context(struct server *server)
 {
 	static const struct lws_protocols protocols[] = {
-		{.name = "wisp", .callback = peer_on_lws, .tx_packet_size = WIRE_BUFFER_SIZE},
+		{.name = "wisp", .callback = intake_on_lws, .tx_packet_size = WIRE_BUFFER_SIZE},
 		{0},
 	};
 	struct lws_context_creation_info info;
@@ -166,7 +116,7 @@ create_context(struct server *server)
 	info.alpn = "http/1.1"; /* else it is libwebsockets' default, and HTTP/2 would be its own to speak */
 	info.ssl_cert_filepath = server->options->cert;
 	info.ssl_private_key_filepath = server->options->cert_key;
-	info.user = server;
+	info.user = &server->certificate;
 	return lws_create_context(&info);
 }
 
@@ -232,7 +182,7 @@ set_up_wisp(struct server *server)
 bool
 server_check(const struct server_options *options)
 {
-	SSL_CTX *certificate = options->cert != NULL ? read_certificate(options) : NULL;
+	SSL_CTX *certificate = options->cert != NULL ? certificate_read(options->cert, options->cert_key) : NULL;
 	struct server server = {.options = options};
 	bool good = load_credentials(&server);
 
