@@ -27,16 +27,25 @@ carrier_clear(struct carrier *carrier)
 	carrier->fd = -1;
 }
 
+/* Empty OpenSSL's queue of errors, which hardly ever has any: to look costs less than to empty it each time. */
+static void
+clear_tls_errors(void)
+{
+	if (ERR_peek_error() != 0)
+		ERR_clear_error();
+}
+
 /* What the result of a call to OpenSSL means. Its queue of errors has to be empty before, and is so behind it. */
 static ssize_t
 tls_result(struct carrier *carrier, int result)
 {
 	const int saved = errno;
-	const int error = SSL_get_error(carrier->ssl, result);
+	int error;
 
-	ERR_clear_error();
-	if (error == SSL_ERROR_NONE)
+	if (result > 0)
 		return result;
+	error = SSL_get_error(carrier->ssl, result);
+	clear_tls_errors();
 	if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
 		return CARRIER_NOTHING;
 	carrier->error = error == SSL_ERROR_SYSCALL && result < 0 ? saved : 0;
@@ -59,7 +68,7 @@ carrier_read(struct carrier *carrier, void *p, size_t n)
 {
 	if (carrier->ssl == NULL)
 		return socket_result(carrier, recv(carrier->fd, p, n, 0));
-	ERR_clear_error();
+	clear_tls_errors();
 	errno = 0;
 	return tls_result(carrier, SSL_read(carrier->ssl, p, (int)n));
 }
@@ -74,7 +83,7 @@ write_some(struct carrier *carrier, const uint8_t *p, size_t n)
 		ssize_t result;
 
 		if (carrier->ssl != NULL) {
-			ERR_clear_error();
+			clear_tls_errors();
 			errno = 0;
 			result = tls_result(carrier, SSL_write(carrier->ssl, p + written, (int)(n - written)));
 		} else {

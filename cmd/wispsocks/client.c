@@ -339,12 +339,19 @@ client_request(struct client *client)
 }
 
 /*
- * The stream stays open for the answer. Whether anybody still waits for it, probes tell. Of Wisp's own, nothing tells
- * the far end.
+ * The program has ended its data. The stream stays open for the answer, unless the far end has ended before. Whether
+ * anybody still waits for the answer, probes tell.
  */
 static void
 half_close(struct client *client)
 {
+	if (client->server_ended) {
+		log_debug("stream %u: both ends have ended their data", wisp_stream_id(client->stream));
+		wisp_stream_close(client->stream, WISP_REASON_VOLUNTARY);
+		client->stream = NULL;
+		client_leave(client);
+		return;
+	}
 	probe(client);
 	client->told = wisp_stream_end(client->stream);
 	log_debug("stream %u: the program has ended its data%s", wisp_stream_id(client->stream),
