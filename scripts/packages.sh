@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # Sourced by the scripts: installs Debian and Ubuntu packages that are missing.
 
+# Where Debian has nginx, haproxy and dnsmasq, and what dpkg calls: not in everybody's PATH.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 # How long to wait for somebody else who installs packages: unattended upgrades take minutes.
 APT_WAIT_SECONDS=${APT_WAIT_SECONDS:-900}
 
@@ -21,13 +24,17 @@ apt_get() {
 	done
 }
 
-# need COMMAND-OR-PKGCONFIG-MODULE:PACKAGE ...
-# Installs the package of each command or library that is not there.
+# need COMMAND:PACKAGE | MODULE.pc:PACKAGE ...
+# Installs the package of each command that is not there, and of each library that pkg-config does not know. They are told
+# apart since some names are both: where there is openssl.pc, openssl may still be missing.
 need() {
 	local item what package missing=()
 	for item in "$@"; do
 		what=${item%%:*} package=${item#*:}
-		command -v "$what" >/dev/null 2>&1 || pkg-config --exists "$what" 2>/dev/null || missing+=("$package")
+		case $what in
+		*.pc) pkg-config --exists "${what%.pc}" 2>/dev/null ;;
+		*) command -v "$what" >/dev/null 2>&1 ;;
+		esac || missing+=("$package")
 	done
 	[ ${#missing[@]} -eq 0 ] && return
 	if ! command -v apt-get >/dev/null 2>&1; then
@@ -43,9 +50,33 @@ need() {
 # What building takes.
 need_to_build() {
 	need pkg-config:pkg-config
-	need gcc:build-essential make:make autoreconf:autoconf automake:automake libtoolize:libtool libevent:libevent-dev \
-		libwebsockets:libwebsockets-dev libssl:libssl-dev libcares:libc-ares-dev libidn2:libidn2-dev \
-		libbsd-overlay:libbsd-dev
+	need gcc:build-essential make:make autoreconf:autoconf automake:automake libtoolize:libtool \
+		libevent.pc:libevent-dev libwebsockets.pc:libwebsockets-dev libssl.pc:libssl-dev libcares.pc:libc-ares-dev \
+		libidn2.pc:libidn2-dev libbsd-overlay.pc:libbsd-dev
+}
+
+# quietly COMMAND ...: what it says, warnings too, is shown only when it fails.
+quietly() {
+	local said
+	said=$("$@" 2>&1) || {
+		echo "$said" >&2
+		return 1
+	}
+}
+
+# configured DIRECTORY CONFIGURE-OPTION ...: whether it is, with these options and perhaps more.
+configured() {
+	local directory=$1 option each found with=()
+	shift
+	[ -f "$directory/Makefile" ] || return
+	eval "with=($("$directory/config.status" --config))" || return # quoted for a shell
+	for option in "$@"; do
+		found=
+		for each in "${with[@]}"; do
+			[ "$each" != "$option" ] || found=yes
+		done
+		[ -n "$found" ] || return
+	done
 }
 
 # build DIRECTORY CONFIGURE-OPTION ...
@@ -53,14 +84,14 @@ build() {
 	local directory=$1
 	shift
 	if [ ! -x configure ] || [ configure.ac -nt configure ]; then
-		local said
-		said=$(autoreconf -fi 2>&1) || {
-			echo "$said" >&2
-			return 1
-		}
+		quietly autoreconf -fi || return 1
 	fi
-	mkdir -p "$directory"
-	[ -f "$directory/Makefile" ] || (cd "$directory" && "$OLDPWD/configure" -q "$@")
+	if ! configured "$directory" "$@"; then
+		# Objects of another configuration look as if they were up to date.
+		[ ! -f "$directory/Makefile" ] || make -s -C "$directory" clean >/dev/null || return 1
+		mkdir -p "$directory" || return 1
+		(cd "$directory" && quietly "$OLDPWD/configure" -q "$@") || return 1
+	fi
 	make -s -C "$directory" -j"$(nproc)"
 }
 

@@ -76,3 +76,41 @@ def test_package_that_does_not_exist(apt: dict[str, str]) -> None:
                           capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "Unable to locate package" in done.stderr
+
+
+def in_shell(commands: str, **environment: str) -> str:
+    """What the functions of scripts/packages.sh say, after COMMANDS that put others in place of what they call."""
+    done = subprocess.run(["/bin/bash", "-c", f". {REPOSITORY}/scripts/packages.sh\n{commands}"],
+                          env=clean_environment() | environment, capture_output=True, text=True,
+                          check=True)
+    return done.stdout
+
+
+def test_program_is_not_taken_for_its_library(tmp_path: Path) -> None:
+    """OpenSSL's library names itself like its program, which then is missing all the same."""
+    (tmp_path / "no-such.pc").write_text("Name: no-such\nDescription: none\nVersion: 1\n")
+    said = in_shell("apt_get() { :; }\nneed no-such:program no-such.pc:library other.pc:other",
+                    PKG_CONFIG_PATH=str(tmp_path))
+    assert said == "installing: program other\n"
+
+
+def test_programs_of_the_system_are_found_without_their_path() -> None:
+    """Users of Debian have no /usr/sbin in theirs."""
+    assert in_shell("apt_get() { :; }\nneed nginx:nginx dnsmasq:dnsmasq", PATH="/usr/bin:/bin") == ""
+
+
+def test_build_of_other_options_is_configured_again(tmp_path: Path) -> None:
+    """The demo's build becomes the one of the checks, which the demo then takes as it is."""
+    (tmp_path / "configure.ac").touch()
+    configure = tmp_path / "configure"
+    configure.write_text("""#!/bin/sh
+        shift
+        printf 'all:\\n\\t@echo built\\nclean:\\n\\t@echo cleaned >&2\\n' >Makefile
+        { echo "cat <<'END'"; printf "'%s' " "$@"; echo; echo END; } >config.status
+        chmod +x config.status
+        echo warning >&2
+        """)
+    configure.chmod(0o755)
+    demo, check = "build tree 2>&1", "build tree --enable-werror 'CC=ccache gcc' 2>&1"
+    said = in_shell(f"cd {tmp_path}; {demo}; {demo}; {check}; {check}; {demo}")
+    assert said.split() == ["built", "built", "cleaned", "built", "built", "built"]
