@@ -64,11 +64,13 @@ append_text(char text[STEP_TEXT_SIZE], size_t *n, const char *format, ...)
 }
 
 void
-step_describe_name(const char *host, const struct addresses *found, char text[STEP_TEXT_SIZE])
+step_report_name(const struct step_watcher *watcher, const char *host, const struct addresses *found)
 {
-	char address[NI_MAXHOST];
+	char text[STEP_TEXT_SIZE], address[NI_MAXHOST];
 	size_t n = 0;
 
+	if (watcher->step == NULL)
+		return;
 	append_text(text, &n, "%s:", host);
 	for (size_t i = 0; i < found->count && i < ADDRESSES_SHOWN; i++)
 		if (getnameinfo((const struct sockaddr *)&found->items[i].storage, found->items[i].size, address,
@@ -76,6 +78,7 @@ step_describe_name(const char *host, const struct addresses *found, char text[ST
 			append_text(text, &n, "%s %s", i > 0 ? "," : "", address);
 	if (found->count > ADDRESSES_SHOWN)
 		append_text(text, &n, " and %zu more", found->count - ADDRESSES_SHOWN);
+	watcher->step(watcher->arg, STEP_NAME, true, text);
 }
 
 /* The address that is connected to. */
@@ -86,8 +89,8 @@ format_peer(const struct connection *connection, char text[ADDRESS_TEXT_SIZE])
 	return text;
 }
 
-void
-step_describe_connection(enum step step, const struct connection *connection, char text[STEP_TEXT_SIZE])
+static void
+describe_connection(enum step step, const struct connection *connection, char text[STEP_TEXT_SIZE])
 {
 	const struct connection_request *request = &connection->request;
 	char address[ADDRESS_TEXT_SIZE];
@@ -117,23 +120,45 @@ step_describe_connection(enum step step, const struct connection *connection, ch
 	}
 }
 
+/* That the request is written is no step of its own. */
 void
-step_describe_wisp(const struct wisp_session *session, char text[STEP_TEXT_SIZE])
+step_report_connection(
+	const struct step_watcher *watcher, const struct connection *connection, enum connection_state from)
 {
-	const struct wisp_handshake *handshake = wisp_session_handshake(session);
+	const bool tls = connection->request.url->tls;
+	const enum step step = step_of(from, tls);
+	char text[STEP_TEXT_SIZE];
 
-	snprintf(text, STEP_TEXT_SIZE, "v%u, %s, %s", wisp_session_version(session), handshake->udp ? "UDP" : "no UDP",
-		handshake->confirmation ? "confirms streams" : "does not confirm streams");
+	if (watcher->step == NULL || (from == CONNECTION_UPGRADE && !tls))
+		return;
+	describe_connection(step, connection, text);
+	watcher->step(watcher->arg, step, true, text);
 }
 
 void
-step_describe_failure(
-	enum step step, const struct connection *connection, const char *reason, char text[STEP_TEXT_SIZE])
+step_report_wisp(const struct step_watcher *watcher, const struct wisp_session *session)
 {
-	char address[ADDRESS_TEXT_SIZE];
+	const struct wisp_handshake *handshake = wisp_session_handshake(session);
+	char text[STEP_TEXT_SIZE];
 
+	if (watcher->step == NULL)
+		return;
+	snprintf(text, sizeof text, "v%u, %s, %s", wisp_session_version(session), handshake->udp ? "UDP" : "no UDP",
+		handshake->confirmation ? "confirms streams" : "does not confirm streams");
+	watcher->step(watcher->arg, STEP_WISP, true, text);
+}
+
+void
+step_report_failure(
+	const struct step_watcher *watcher, enum step step, const struct connection *connection, const char *reason)
+{
+	char address[ADDRESS_TEXT_SIZE], text[STEP_TEXT_SIZE];
+
+	if (watcher->step == NULL)
+		return;
 	if (step == STEP_TCP && connection->request.address != NULL)
-		snprintf(text, STEP_TEXT_SIZE, "%s: %s", format_peer(connection, address), reason);
+		snprintf(text, sizeof text, "%s: %s", format_peer(connection, address), reason);
 	else
-		snprintf(text, STEP_TEXT_SIZE, "%s", reason);
+		snprintf(text, sizeof text, "%s", reason);
+	watcher->step(watcher->arg, step, false, text);
 }

@@ -22,19 +22,27 @@ enum step {
 /* The longest description, with the final NUL. */
 #define STEP_TEXT_SIZE 1280
 
+/* Who is told of the steps. */
+struct step_watcher {
+	/* A step is done or has failed; `text` describes it. NULL where nobody wants to know. */
+	void (*step)(void *arg, enum step step, bool done, const char *text);
+	void *arg;
+};
+
 /* The name of a step, for people. */
 const char *step_name(enum step step);
 
 /* The step that a connection is at in this state; `tls` says whether there is TLS. */
 enum step step_of(enum connection_state state, bool tls);
 
-/* Describe the result of a step: for NAME, the addresses of `host`; for WISP, what the session has agreed on. */
-void step_describe_name(const char *host, const struct addresses *found, char text[STEP_TEXT_SIZE]);
-void step_describe_connection(enum step step, const struct connection *connection, char text[STEP_TEXT_SIZE]);
-void step_describe_wisp(const struct wisp_session *session, char text[STEP_TEXT_SIZE]);
+/* A step is done: `host` has these addresses; the connection has left this state; the session has agreed on Wisp. */
+void step_report_name(const struct step_watcher *watcher, const char *host, const struct addresses *found);
+void step_report_connection(
+	const struct step_watcher *watcher, const struct connection *connection, enum connection_state from);
+void step_report_wisp(const struct step_watcher *watcher, const struct wisp_session *session);
 
-/* Describe why a step failed: the reason, with the peer that it is about. */
-void step_describe_failure(
-	enum step step, const struct connection *connection, const char *reason, char text[STEP_TEXT_SIZE]);
+/* A step has failed, for this reason. */
+void step_report_failure(
+	const struct step_watcher *watcher, enum step step, const struct connection *connection, const char *reason);
 
 #endif

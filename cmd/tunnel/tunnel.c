@@ -45,6 +45,7 @@ struct tunnel {
 	const struct tunnel_options *options;
 	const struct tunnel_callbacks *callbacks;
 	void *arg;
+	struct step_watcher watcher;
 	struct resolver *resolver;
 
 	enum tunnel_state state;
@@ -116,16 +117,12 @@ report_failure(const struct tunnel *tunnel)
 {
 	const struct connection *connection = &tunnel->link.connection;
 	enum step step = STEP_WISP;
-	char text[STEP_TEXT_SIZE];
 
-	if (tunnel->callbacks->step == NULL)
-		return;
 	if (tunnel->state == TUNNEL_RESOLVING)
 		step = STEP_NAME;
 	else if (tunnel->state == TUNNEL_CONNECTING)
 		step = step_of(connection->state, tunnel->route.url.tls);
-	step_describe_failure(step, connection, tunnel->failure.reason, text);
-	tunnel->callbacks->step(tunnel->arg, step, false, text);
+	step_report_failure(&tunnel->watcher, step, connection, tunnel->failure.reason);
 }
 
 /* The connection, or the attempt, has failed: decide what comes next. */
@@ -299,17 +296,6 @@ on_return_timer(evutil_socket_t fd, short what, void *arg)
 /* ---- the session ---- */
 
 static void
-report_wisp(const struct tunnel *tunnel)
-{
-	char text[STEP_TEXT_SIZE];
-
-	if (tunnel->callbacks->step == NULL)
-		return;
-	step_describe_wisp(tunnel->link.session, text);
-	tunnel->callbacks->step(tunnel->arg, STEP_WISP, true, text);
-}
-
-static void
 on_ready(void *arg)
 {
 	struct tunnel *tunnel = arg;
@@ -329,7 +315,7 @@ on_ready(void *arg)
 	notify_status("connected to %s", tunnel->route.server->authority);
 	introduction_warn(tunnel->link.session, &tunnel->route);
 	set_return_timer(tunnel, 0);
-	report_wisp(tunnel);
+	step_report_wisp(&tunnel->watcher, tunnel->link.session);
 	tunnel->callbacks->up(tunnel->arg);
 }
 
@@ -375,30 +361,12 @@ try_address(struct tunnel *tunnel)
 	link_wake(&tunnel->link);
 }
 
-/* The connection has got on. That the request is written is no step of its own. */
 static void
 on_advanced(void *arg, enum connection_state from)
 {
 	const struct tunnel *tunnel = arg;
-	const bool tls = tunnel->route.url.tls;
-	const enum step step = step_of(from, tls);
-	char text[STEP_TEXT_SIZE];
 
-	if (tunnel->callbacks->step == NULL || (from == CONNECTION_UPGRADE && !tls))
-		return;
-	step_describe_connection(step, &tunnel->link.connection, text);
-	tunnel->callbacks->step(tunnel->arg, step, true, text);
-}
-
-static void
-report_name(const struct tunnel *tunnel, const struct addresses *found)
-{
-	char text[STEP_TEXT_SIZE];
-
-	if (tunnel->callbacks->step == NULL)
-		return;
-	step_describe_name(route_host(&tunnel->route), found, text);
-	tunnel->callbacks->step(tunnel->arg, STEP_NAME, true, text);
+	step_report_connection(&tunnel->watcher, &tunnel->link.connection, from);
 }
 
 static void look_up(struct tunnel *tunnel);
@@ -410,7 +378,7 @@ on_resolved(enum resolver_result result, const struct addresses *found, void *ar
 
 	tunnel->query = NULL;
 	if (result == RESOLVER_FOUND)
-		report_name(tunnel, found);
+		step_report_name(&tunnel->watcher, route_host(&tunnel->route), found);
 	if (result != RESOLVER_FOUND) {
 		route_cannot_resolve(&tunnel->route, resolver_text(result), &tunnel->failure);
 		on_failure(tunnel);
@@ -429,7 +397,7 @@ look_up(struct tunnel *tunnel)
 	const struct addresses *given;
 
 	while ((given = route_given_addresses(route)) != NULL) {
-		report_name(tunnel, given);
+		step_report_name(&tunnel->watcher, route_host(route), given);
 		if (route_set_addresses(route, given))
 			continue;
 		try_address(tunnel);
@@ -620,6 +588,7 @@ tunnel_new(struct event_base *base, const struct tunnel_options *options, const 
 	tunnel->options = options;
 	tunnel->callbacks = callbacks;
 	tunnel->arg = arg;
+	tunnel->watcher = (struct step_watcher){callbacks->step, arg};
 	backoff_reset(&tunnel->backoff);
 	outage_init(&tunnel->outage, base);
 	evtimer_assign(&tunnel->attempt_timer, base, on_attempt_timer, tunnel);
