@@ -77,8 +77,6 @@ on_info(const SSL *ssl, int where, int result)
 	const char *name = tls->url->host_is_address ? NULL : tls->name;
 
 	if (where == SSL_CB_HANDSHAKE_START)
-		SSL_set_msg_callback((SSL *)ssl, on_record);
-	if (where == SSL_CB_HANDSHAKE_START)
 		SSL_set_tlsext_host_name((SSL *)ssl, name);
 	/* The high byte of an alert is its level, the low byte says which it is. */
 	if (where == SSL_CB_READ_ALERT && result >> 8 == SSL3_AL_FATAL)
@@ -190,6 +188,7 @@ tls_init(struct tls *tls, const struct tls_options *options)
 	SSL_CTX_set_app_data(tls->context, tls);
 	SSL_CTX_set_cert_verify_callback(tls->context, verify, tls);
 	SSL_CTX_set_info_callback(tls->context, on_info);
+	SSL_CTX_set_msg_callback(tls->context, on_record); /* of one that is set later, OpenSSL 3.2 reads no headers */
 	SSL_CTX_set_read_ahead(tls->context, 1);
 	SSL_CTX_set_default_read_buffer_len(tls->context, READ_BUFFER_SIZE);
 	return true;
