@@ -40,8 +40,8 @@ const (
 	// What a stream may send at first, and how often it is told that it may go on.
 	credit      = 128
 	creditEvery = credit / 2
-	// Credit says nothing of what is under way when it is given, so some times as much may come.
-	queueSize = 8 * credit
+	// Credit says nothing of what is under way when it is given: each CONTINUE on its way may let as much again come.
+	queueSize = 64 * credit
 
 	maxStreams    = 1024
 	maxMessage    = 1 << 25

@@ -33,8 +33,9 @@ const REFUSED: u8 = 0x44;
 /// What a stream may send at first, and how often it is told that it may go on.
 const CREDIT: usize = 128;
 const CREDIT_EVERY: usize = CREDIT / 2;
-/// Credit says nothing of what is under way when it is given, so some times as much may come.
-const QUEUE: usize = 8 * CREDIT;
+/// Credit says nothing of what is under way when it is given, nor when the client gets it: each CONTINUE that waits to be
+/// sent may let as much again come.
+const QUEUE: usize = (OUTGOING + 2) * CREDIT;
 const OUTGOING: usize = 64;
 const MAX_STREAMS: usize = 1024;
 const CHUNK_BYTES: usize = 16 * 1024;
