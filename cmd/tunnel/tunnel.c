@@ -16,8 +16,8 @@
 #include "netwatch.h"
 #include "notify.h"
 #include "outage.h"
-#include "resolver.h"
 #include "route.h"
+#include "search.h"
 #include "suspend.h"
 
 /* From the first look-up to the end of Wisp's handshake. */
@@ -41,18 +41,16 @@ enum tunnel_state {
 };
 
 struct tunnel {
-	struct event_base *base;
 	const struct tunnel_options *options;
 	const struct tunnel_callbacks *callbacks;
 	void *arg;
 	struct step_watcher watcher;
-	struct resolver *resolver;
 
 	enum tunnel_state state;
 	struct failure failure;
 
 	struct route route;
-	struct resolver_query *query;
+	struct search search;
 	bool hasty; /* the limit is for TCP alone */
 	struct link link;
 	char host_header[HEADER_HOST_SIZE]; /* "" for the URL's */
@@ -84,9 +82,7 @@ disconnect(struct tunnel *tunnel)
 	evtimer_del(&tunnel->attempt_timer);
 	evtimer_del(&tunnel->tick_timer);
 	evtimer_del(&tunnel->return_timer);
-	if (tunnel->query != NULL)
-		resolver_cancel(tunnel->query);
-	tunnel->query = NULL;
+	search_cancel(&tunnel->search);
 	link_close(&tunnel->link);
 }
 
@@ -369,46 +365,16 @@ on_advanced(void *arg, enum connection_state from)
 	step_report_connection(&tunnel->watcher, &tunnel->link.connection, from);
 }
 
-static void look_up(struct tunnel *tunnel);
-
 static void
-on_resolved(enum resolver_result result, const struct addresses *found, void *arg)
+on_addresses_found(void *arg)
 {
-	struct tunnel *tunnel = arg;
-
-	tunnel->query = NULL;
-	if (result == RESOLVER_FOUND)
-		step_report_name(&tunnel->watcher, route_host(&tunnel->route), found);
-	if (result != RESOLVER_FOUND) {
-		route_cannot_resolve(&tunnel->route, resolver_text(result), &tunnel->failure);
-		on_failure(tunnel);
-	} else if (route_set_addresses(&tunnel->route, found)) {
-		look_up(tunnel);
-	} else {
-		try_address(tunnel);
-	}
+	try_address(arg);
 }
 
-/* Look up what the way takes, with the time that the attempt has. */
 static void
-look_up(struct tunnel *tunnel)
+on_search_failed(void *arg)
 {
-	struct route *route = &tunnel->route;
-	const struct addresses *given;
-
-	while ((given = route_given_addresses(route)) != NULL) {
-		step_report_name(&tunnel->watcher, route_host(route), given);
-		if (route_set_addresses(route, given))
-			continue;
-		try_address(tunnel);
-		return;
-	}
-	tunnel->query =
-		resolver_lookup(tunnel->resolver, NULL, route_host(route), route_port(route), on_resolved, tunnel);
-	if (tunnel->query == NULL) {
-		failure_set(&tunnel->failure, FAILURE_PASSING, "out of memory");
-		link_wake(&tunnel->link);
-	}
+	on_failure(arg);
 }
 
 /* Go where the route leads now. */
@@ -419,7 +385,8 @@ go(struct tunnel *tunnel)
 	outage_try(&tunnel->outage, tunnel->route.server);
 	failure_clear(&tunnel->failure);
 	set_limit(tunnel, ATTEMPT_MS);
-	look_up(tunnel);
+	if (!search_begin(&tunnel->search))
+		link_wake(&tunnel->link);
 }
 
 static void
@@ -567,16 +534,22 @@ tunnel_reload(struct tunnel *tunnel)
 
 /* ---- life ---- */
 
+static const struct link_callbacks link_callbacks = {
+	.event = run,
+	.advanced = on_advanced,
+	.ready = on_ready,
+	.refused = on_refused,
+};
+
+static const struct search_callbacks search_callbacks = {
+	.found = on_addresses_found,
+	.failed = on_search_failed,
+};
+
 struct tunnel *
 tunnel_new(struct event_base *base, const struct tunnel_options *options, const struct tunnel_callbacks *callbacks,
 	void *arg)
 {
-	static const struct link_callbacks link_callbacks = {
-		.event = run,
-		.advanced = on_advanced,
-		.ready = on_ready,
-		.refused = on_refused,
-	};
 	struct tunnel *tunnel = calloc(1, sizeof *tunnel);
 	bool memory, good;
 
@@ -584,7 +557,6 @@ tunnel_new(struct event_base *base, const struct tunnel_options *options, const 
 		log_error("out of memory");
 		return NULL;
 	}
-	tunnel->base = base;
 	tunnel->options = options;
 	tunnel->callbacks = callbacks;
 	tunnel->arg = arg;
@@ -597,10 +569,11 @@ tunnel_new(struct event_base *base, const struct tunnel_options *options, const 
 	route_init(&tunnel->route, options->servers, options->server_count, options->return_ms, &options->proxies,
 		&options->overrides);
 	headers_host(&options->headers, tunnel->host_header);
-	tunnel->resolver = resolver_new(base);
 	tunnel->netwatch = netwatch_new(base, on_network_changed, tunnel);
 	tunnel->suspend = suspend_new(base, on_woken, tunnel);
-	memory = tunnel->resolver != NULL && digest_files(tunnel, tunnel->files);
+	memory = search_init(&tunnel->search, base, &tunnel->route, &tunnel->failure, &tunnel->watcher,
+			 &search_callbacks, tunnel) &&
+		 digest_files(tunnel, tunnel->files);
 	good = link_init(&tunnel->link, base, &options->tls, options->ping_interval_ms, &link_callbacks, tunnel,
 		&tunnel->failure);
 	good = good && credentials_load(&tunnel->credentials, &options->credentials);
@@ -642,6 +615,6 @@ tunnel_free(struct tunnel *tunnel)
 	credentials_free(&tunnel->credentials);
 	netwatch_free(tunnel->netwatch);
 	suspend_free(tunnel->suspend);
-	resolver_free(tunnel->resolver);
+	search_free(&tunnel->search);
 	free(tunnel);
 }
