@@ -39,6 +39,23 @@ names(struct wisp_upgrade_text head, const char *name, const char *token)
 	return false;
 }
 
+/* An answer of which only its class says something. */
+static void
+judge_status_class(unsigned status, struct failure *failure)
+{
+	if ((status >= 200 && status < 300) || status == 511)
+		failure_set(failure, FAILURE_PASSING,
+			"a page comes instead of a WebSocket (HTTP %u): behind a login page? Log in with a browser, or "
+			"check the URL's path",
+			status);
+	else if (status >= 500)
+		failure_set(failure, FAILURE_PASSING,
+			"the server reports a fault of its own (HTTP %u); if it stays, ask who runs it", status);
+	else
+		failure_set(failure, FAILURE_ANSWERED, "there is no WebSocket at this URL (HTTP %u); check its path",
+			status);
+}
+
 /* Any other answer. What the user can do about it depends on the kind. */
 static void
 judge_status(unsigned status, struct failure *failure)
@@ -79,19 +96,8 @@ judge_status(unsigned status, struct failure *failure)
 		failure_set(failure, FAILURE_PASSING, "the server asks us to try again later (HTTP %u)", status);
 		return;
 	default:
-		break;
+		judge_status_class(status, failure);
 	}
-	if ((status >= 200 && status < 300) || status == 511)
-		failure_set(failure, FAILURE_PASSING,
-			"a page comes instead of a WebSocket (HTTP %u): behind a login page? Log in with a browser, or "
-			"check the URL's path",
-			status);
-	else if (status >= 500)
-		failure_set(failure, FAILURE_PASSING,
-			"the server reports a fault of its own (HTTP %u); if it stays, ask who runs it", status);
-	else
-		failure_set(failure, FAILURE_ANSWERED, "there is no WebSocket at this URL (HTTP %u); check its path",
-			status);
 }
 
 static bool
