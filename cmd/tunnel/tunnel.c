@@ -8,8 +8,8 @@
 #include "backoff.h"
 #include "clock.h"
 #include "failure.h"
-#include "file.h"
 #include "header.h"
+#include "identity.h"
 #include "introduction.h"
 #include "link.h"
 #include "log.h"
@@ -63,8 +63,7 @@ struct tunnel {
 	struct suspend *suspend;   /* the same */
 	uint64_t up_ms;
 
-	struct credentials credentials;
-	uint8_t files[FILE_DIGEST_SIZE]; /* what they were read from */
+	struct identity identity;
 	uint64_t connections;
 };
 
@@ -174,7 +173,7 @@ static void
 start_session(struct tunnel *tunnel)
 {
 	const struct wisp_client_options options =
-		introduction_options(tunnel->options, &tunnel->credentials, &tunnel->route);
+		introduction_options(tunnel->options, &tunnel->identity.credentials, &tunnel->route);
 
 	tunnel->state = TUNNEL_GREETING;
 	link_open(&tunnel->link, &options);
@@ -481,32 +480,16 @@ tunnel_round_trip_us(const struct tunnel *tunnel)
 
 /* ---- files ---- */
 
-/* Returns false without memory. */
-static bool
-digest_files(const struct tunnel *tunnel, uint8_t digest[FILE_DIGEST_SIZE])
-{
-	const struct tunnel_options *options = tunnel->options;
-	const char *const paths[] = {
-		options->credentials.password_file,
-		options->credentials.key_file,
-		options->tls.cacert,
-		options->tls.cert,
-		options->tls.cert_key,
-	};
-
-	return file_digest(paths, sizeof paths / sizeof *paths, digest);
-}
-
-/* Connect again, with these credentials. */
+/* Connect again, with this identity. */
 static void
-start_over(struct tunnel *tunnel, const struct credentials *credentials)
+start_over(struct tunnel *tunnel, const struct identity *identity)
 {
 	if (tunnel->state == TUNNEL_UP)
 		outage_lost(&tunnel->outage, tunnel->route.server, "credentials or certificates have changed", 0);
 	tunnel->state = TUNNEL_WAITING;
 	disconnect(tunnel);
-	credentials_free(&tunnel->credentials);
-	tunnel->credentials = *credentials;
+	identity_free(&tunnel->identity);
+	tunnel->identity = *identity;
 	backoff_reset(&tunnel->backoff);
 	begin_attempt(tunnel);
 }
@@ -514,22 +497,15 @@ start_over(struct tunnel *tunnel, const struct credentials *credentials)
 void
 tunnel_reload(struct tunnel *tunnel)
 {
-	struct credentials credentials;
-	uint8_t files[FILE_DIGEST_SIZE];
+	struct identity identity;
 
-	if (!digest_files(tunnel, files)) {
-		log_error("cannot see whether credentials or certificates have changed: out of memory");
-		return;
-	}
 	/* Also when nothing has changed: that a file cannot be used any more is to be said. */
-	if (!credentials_load(&credentials, &tunnel->options->credentials))
+	if (!identity_read(&identity, &tunnel->options->credentials, &tunnel->options->tls))
 		return;
-	if (!connection_reload(&tunnel->link.connection) || memcmp(files, tunnel->files, sizeof files) == 0) {
-		credentials_free(&credentials);
-		return;
-	}
-	memcpy(tunnel->files, files, sizeof files);
-	start_over(tunnel, &credentials);
+	if (connection_reload(&tunnel->link.connection) && !identity_equals(&identity, &tunnel->identity))
+		start_over(tunnel, &identity);
+	else
+		identity_free(&identity);
 }
 
 /* ---- life ---- */
@@ -571,12 +547,12 @@ tunnel_new(struct event_base *base, const struct tunnel_options *options, const 
 	headers_host(&options->headers, tunnel->host_header);
 	tunnel->netwatch = netwatch_new(base, on_network_changed, tunnel);
 	tunnel->suspend = suspend_new(base, on_woken, tunnel);
-	memory = search_init(&tunnel->search, base, &tunnel->route, &tunnel->failure, &tunnel->watcher,
-			 &search_callbacks, tunnel) &&
-		 digest_files(tunnel, tunnel->files);
+	memory = search_init(
+		&tunnel->search, base, &tunnel->route, &tunnel->failure, &tunnel->watcher, &search_callbacks, tunnel);
+	good = identity_read(&tunnel->identity, &options->credentials, &options->tls);
 	good = link_init(&tunnel->link, base, &options->tls, options->ping_interval_ms, &link_callbacks, tunnel,
-		&tunnel->failure);
-	good = good && credentials_load(&tunnel->credentials, &options->credentials);
+		       &tunnel->failure) &&
+	       good;
 	if (good && !memory)
 		log_error("out of memory");
 	if (!good || !memory) {
@@ -612,7 +588,7 @@ tunnel_free(struct tunnel *tunnel)
 	disconnect(tunnel);
 	outage_end(&tunnel->outage);
 	link_free(&tunnel->link);
-	credentials_free(&tunnel->credentials);
+	identity_free(&tunnel->identity);
 	netwatch_free(tunnel->netwatch);
 	suspend_free(tunnel->suspend);
 	search_free(&tunnel->search);
