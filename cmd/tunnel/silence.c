@@ -51,9 +51,15 @@ begin_doubt(struct silence *silence, uint64_t now_ms, const struct silence_sampl
 	silence->tries = sample->tries;
 }
 
+/*
+ * A segment is sent again when it has not been answered in time. Of probes, the first one may have been sent just now:
+ * it had its time when there is another.
+ */
 static bool
 has_tried_again(const struct silence *silence, uint64_t now_ms, const struct silence_sample *sample)
 {
+	if (sample->unacked == 0 && sample->tries <= 1)
+		return false;
 	return sample->tries > silence->tries || moment(now_ms, sample->sent_ago_ms) > silence->since_ms;
 }
 

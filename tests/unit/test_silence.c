@@ -184,6 +184,24 @@ two_seconds_where_there_is_a_reason_to_doubt(void **state)
 	assert_int_equal(watch(&silence, &slow, HOUR_MS + SILENCE_DOUBT_MS, HOUR_MS + 4000), 0);
 }
 
+/* A machine that reads nothing is asked now and then, and has to have the time to answer: also just before we look. */
+static void
+a_probe_on_its_way_is_no_silence(void **state)
+{
+	struct silence_sample sample = {.queued_bytes = 1000, .tries = 1, .sent_ago_ms = 60000, .heard_ago_ms = 5000};
+	struct silence silence;
+	uint64_t look_ms;
+
+	(void)state;
+	silence_reset(&silence);
+	silence_doubt(&silence, HOUR_MS, 0);
+	assert_int_equal(silence_judge(&silence, HOUR_MS + SILENCE_DOUBT_MS, &sample, &look_ms), SILENCE_DOUBTED);
+	/* Not answered before the next one, it is. */
+	sample.tries = 2;
+	assert_int_equal(
+		silence_judge(&silence, HOUR_MS + SILENCE_DOUBT_MS + look_ms, &sample, &look_ms), SILENCE_GONE);
+}
+
 /* An old doubt's time does not become longer by a new one; and what the kernel did not send cannot be answered. */
 static void
 doubts_that_meet(void **state)
@@ -212,6 +230,7 @@ main(void)
 		cmocka_unit_test(what_was_not_sent_needs_no_answer),
 		cmocka_unit_test(doubts_begin_when_nothing_was_heard),
 		cmocka_unit_test(two_seconds_where_there_is_a_reason_to_doubt),
+		cmocka_unit_test(a_probe_on_its_way_is_no_silence),
 		cmocka_unit_test(doubts_that_meet),
 	};
 
