@@ -247,7 +247,7 @@ read_headers(struct wisp_upgrade_text *head, struct wisp_upgrade_request *reques
 		if (line.n == 0)
 			return NULL; /* there is such a line: it ends the head */
 		if (memchr(line.p, '\r', line.n) != NULL || memchr(line.p, '\0', line.n) != NULL)
-			return "a header has a bare CR or a NUL in it";
+			return "a header contains a bare CR or a NUL";
 		if (memchr(line.p, ':', line.n) == NULL)
 			return "a header has no colon";
 		name = cut(&line, ':');
@@ -281,15 +281,16 @@ judge_upgrade(struct wisp_upgrade_request *request, const struct found *found)
 {
 	if (request->http10) {
 		request->error =
-			"HTTP/1.0 has no upgrade; a proxy in front must speak 1.1 (nginx: proxy_http_version 1.1)";
+			"HTTP/1.0 has no upgrade; a proxy in front must speak HTTP/1.1 (nginx: proxy_http_version 1.1)";
 		return 426;
 	}
 	if (request->head_only || !found->upgrade || !found->connection) {
-		request->error = "it asks for no WebSocket; a proxy in front must pass Upgrade and Connection on";
+		request->error =
+			"it does not ask for a WebSocket; a proxy in front must pass Upgrade and Connection on";
 		return 426;
 	}
 	if (!found->version) {
-		request->error = "it asks for another WebSocket version than " WEBSOCKET_VERSION;
+		request->error = "it asks for a WebSocket version other than " WEBSOCKET_VERSION;
 		return 426;
 	}
 	if (!found->key) {

@@ -52,7 +52,7 @@ add_line(struct accounts *accounts, const char *line, size_t n)
 	if (user_size > USER_MAX)
 		return "the user name is too long";
 	if (user_size + 1 == n)
-		return "the password is empty: put one behind the colon, or take the line out";
+		return "the password is empty: put one after the colon, or remove the line";
 	if (!digest(line, user_size, account->user) || !digest(colon + 1, n - user_size - 1, account->password))
 		return "it cannot be hashed";
 	accounts->count++;

@@ -121,7 +121,7 @@ complain_of_name(const struct reader *reader, const char *name)
 
 	snprintf(shown, sizeof shown, "%.*s", (int)strcspn(name, BLANKS ":@"), name);
 	if (options_find(reader->program, shown) != NULL)
-		return complain(reader, "there is no '=' behind %s", shown);
+		return complain(reader, "there is no '=' after %s", shown);
 	return complain(reader, "there is no option '%s'", shown);
 }
 

@@ -16,7 +16,7 @@ take_over(struct hosts_file *file, bool complete)
 	close(file->fd);
 	file->fd = -1;
 	if (!complete && file->reading != NULL && !file->told) {
-		log_warning("not all of " PATH " is taken: it is too large");
+		log_warning("the end of " PATH " is ignored: the file is too large");
 		file->told = true;
 	}
 	hosts_free(file->hosts);

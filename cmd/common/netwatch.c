@@ -196,7 +196,7 @@ netwatch_new(struct event_base *base, void (*changed)(void *arg), void *arg)
 	if (netwatch->fd >= 0)
 		netwatch->event = event_new(base, netwatch->fd, EV_READ | EV_PERSIST, on_netlink, netwatch);
 	if (netwatch->event == NULL || event_add(netwatch->event, NULL) != 0) {
-		log_debug("changes of the network go unnoticed: %s", strerror(errno));
+		log_debug("cannot watch for changes of the network: %s", strerror(errno));
 		netwatch_free(netwatch);
 		return NULL;
 	}

@@ -109,7 +109,7 @@ tell_others(const struct nsswitch *nsswitch)
 
 	if (told || nsswitch->others[0] == '\0')
 		return;
-	log_info("%s names %s for hosts, which is not asked: names are looked for in files and by DNS alone",
+	log_info("%s names %s for hosts, which is not supported: names are looked up in files and by DNS only",
 		NSSWITCH_CONF, nsswitch->others);
 	told = true;
 }

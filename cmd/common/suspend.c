@@ -71,7 +71,7 @@ suspend_new(struct event_base *base, void (*woken)(void *arg), void *arg)
 	if (suspend->fd >= 0)
 		suspend->event = event_new(base, suspend->fd, EV_READ | EV_PERSIST, on_clock_set, suspend);
 	if (suspend->event == NULL || event_add(suspend->event, NULL) != 0) {
-		log_debug("that the machine was suspended goes unnoticed: %s", strerror(errno));
+		log_debug("cannot watch for suspends: %s", strerror(errno));
 		suspend_free(suspend);
 		return NULL;
 	}

@@ -139,7 +139,7 @@ set_choice(const struct option_spec *option, const char *text, void *values, cha
 	int position;
 
 	if (!value_choice(option, text, &position))
-		return complain(wrong, text, " is none of %s", option->choices);
+		return complain(wrong, text, " must be one of %s", option->choices);
 	if (option->type == OPTION_LOG_FORMAT)
 		log_set_format((enum log_format)position);
 	else if (option->type == OPTION_CHOICE)
@@ -157,7 +157,7 @@ set_flag(const char *text, bool *member, char wrong[VALUE_WRONG_SIZE])
 			*member = text == NULL || i % 2 != 0;
 			return true;
 		}
-	return complain(wrong, text, " is neither yes nor no");
+	return complain(wrong, text, " must be yes or no");
 }
 
 /* Add `direction` to the member, as often as the value says. */
@@ -167,7 +167,7 @@ count(const char *text, int direction, int *member, char wrong[VALUE_WRONG_SIZE]
 	if (text == NULL)
 		text = "1";
 	if (text[0] < '0' || text[0] > '9' || text[1] != '\0')
-		return complain(wrong, text, " is not a number from 0 to 9");
+		return complain(wrong, text, " must be a number from 0 to 9");
 	*member += direction * (text[0] - '0');
 	return true;
 }

@@ -45,12 +45,12 @@ judge_status_class(unsigned status, struct failure *failure)
 {
 	if ((status >= 200 && status < 300) || status == 511)
 		failure_set(failure, FAILURE_PASSING,
-			"a page comes instead of a WebSocket (HTTP %u): behind a login page? Log in with a browser, or "
-			"check the URL's path",
+			"the answer is a web page, not a WebSocket (HTTP %u); behind a login page? Log in with a "
+			"browser, or check the URL's path",
 			status);
 	else if (status >= 500)
 		failure_set(failure, FAILURE_PASSING,
-			"the server reports a fault of its own (HTTP %u); if it stays, ask who runs it", status);
+			"the server reports an internal error (HTTP %u); if this lasts, ask its operator", status);
 	else
 		failure_set(failure, FAILURE_ANSWERED, "there is no WebSocket at this URL (HTTP %u); check its path",
 			status);
@@ -78,16 +78,15 @@ judge_status(unsigned status, struct failure *failure)
 		return;
 	case 426:
 		failure_set(failure, FAILURE_ANSWERED,
-			"the request for the upgrade did not reach the server (HTTP %u): a proxy before it must pass "
-			"it on "
-			"(nginx: proxy_http_version 1.1, and proxy_set_header for Upgrade and Connection)",
+			"the server got no upgrade request (HTTP %u): a proxy in front of it must pass on Upgrade and "
+			"Connection (nginx: proxy_http_version 1.1, and proxy_set_header for Upgrade and Connection)",
 			status);
 		return;
 	case 502:
 	case 503:
 	case 504:
 		failure_set(failure, FAILURE_PASSING,
-			"the server, or the one behind it, is out of order (HTTP %u); if it stays, ask who runs it",
+			"the server, or the one behind it, is unavailable (HTTP %u); if this lasts, ask its operator",
 			status);
 		return;
 	case 408:
@@ -119,7 +118,7 @@ is_upgrade(struct wisp_upgrade_text head, const char *key, bool offered, struct 
 	if (!wisp_upgrade_accept(key, expected) ||
 		strcmp(header(head, "Sec-WebSocket-Accept", text, sizeof text), expected) != 0) {
 		failure_set(failure, FAILURE_ANSWERED,
-			"the server's Sec-WebSocket-Accept is wrong: this is no WebSocket server; check the URL");
+			"the server's Sec-WebSocket-Accept is wrong, so this is no WebSocket server; check the URL");
 		return false;
 	}
 	if (strcasecmp(header(head, "Upgrade", text, sizeof text), "websocket") != 0) {
@@ -129,19 +128,19 @@ is_upgrade(struct wisp_upgrade_text head, const char *key, bool offered, struct 
 	}
 	if (!names(head, "Connection", "Upgrade")) {
 		failure_set(failure, FAILURE_ANSWERED,
-			"the server's Connection header does not name Upgrade: it, or a proxy before it, does not pass "
-			"the upgrade on; tell who runs it");
+			"the server's Connection header does not name Upgrade: the server, or a proxy in front of it, "
+			"does not pass it on; tell its operator");
 		return false;
 	}
 	if (has_header(head, "Sec-WebSocket-Extensions")) {
 		failure_set(failure, FAILURE_ANSWERED,
-			"the server uses a WebSocket extension that was not offered; tell who runs it");
+			"the server uses a WebSocket extension that was not offered; tell its operator");
 		return false;
 	}
 	if (has_header(head, "Sec-WebSocket-Protocol") &&
 		(!offered || strcmp(header(head, "Sec-WebSocket-Protocol", text, sizeof text), ANSWER_PROTOCOL) != 0)) {
 		failure_set(failure, FAILURE_ANSWERED,
-			"the server chose a subprotocol that was not offered; tell who runs it");
+			"the server chose a subprotocol that was not offered; tell its operator");
 		return false;
 	}
 	return true;
@@ -158,7 +157,7 @@ judge(struct answer *answer, struct wisp_upgrade_text head, const char *key, boo
 		answer->kind = ANSWER_REDIRECTS;
 	} else if (strcmp(header(head, "Server", server, sizeof server), "wispsocks") == 0) {
 		failure_set(failure, FAILURE_ANSWERED,
-			"what answers is a wispsocks, with its SOCKS5 port: the URL must be the Wisp server's");
+			"this is a wispsocks, at its SOCKS5 port: the URL must be the Wisp server's");
 	} else if (answer->status != 101) {
 		judge_status(answer->status, failure);
 	} else if (is_upgrade(head, key, offered, failure)) {
@@ -185,7 +184,7 @@ take_head(struct answer *answer, struct wisp_upgrade_text head, const char *key,
 	} else if (++answer->interim_count > ANSWER_INTERIM_MAX) {
 		answer->kind = ANSWER_NO;
 		failure_set(failure, FAILURE_ANSWERED,
-			"the server does not get beyond saying HTTP %u; tell who runs it", answer->status);
+			"the server sends only interim answers (HTTP %u); tell its operator", answer->status);
 	}
 }
 

@@ -85,9 +85,8 @@ judge_connection_error(struct connection *connection, const char *text)
 		stranger_has_no_tls(connection->failure, tls->first, tls->first_size);
 	else if (tls->alert == SSL_AD_NO_APPLICATION_PROTOCOL)
 		failure_set(connection->failure, FAILURE_LASTING,
-			"the server's TLS refuses HTTP/1.1 (%s): the server, or the front before it, must allow it "
-			"beside "
-			"HTTP/2",
+			"the server's TLS refuses HTTP/1.1 (%s): the server, or the proxy in front of it, must allow "
+			"HTTP/1.1 beside HTTP/2",
 			alert);
 	else if (tls->alert == SSL_AD_UNRECOGNIZED_NAME)
 		failure_set(connection->failure, FAILURE_LASTING,

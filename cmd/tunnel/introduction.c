@@ -101,7 +101,7 @@ introduction_judge(const struct wisp_session *session, const struct tunnel_optio
 		return true;
 	if (handshake->reason == WISP_REASON_INCOMPATIBLE) {
 		failure_set(failure, FAILURE_ANSWERED,
-			"the server refuses our extensions; try --wisp 1, and check whether it wants credentials "
+			"the server refuses our extensions; try --wisp 1, and check whether it requires credentials "
 			"(--user, --key)");
 		return true;
 	}

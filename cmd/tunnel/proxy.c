@@ -216,7 +216,7 @@ read_variable(const char *name, struct proxy *proxy, const struct endpoints *lis
 		return false;
 	}
 	if (listeners != NULL && ourselves_are_at(listeners, proxy->host, proxy->port)) {
-		log_info("the proxy in %s is not used: %s is where we listen ourselves", name, proxy->name);
+		log_info("the proxy in %s is not used: %s is our own listener", name, proxy->name);
 		return false;
 	}
 	return true;

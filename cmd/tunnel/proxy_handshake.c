@@ -60,7 +60,7 @@ enum proxy_verdict
 proxy_refuses(const struct proxy_handshake *handshake, const char *why, struct failure *failure)
 {
 	failure_set(failure, FAILURE_ANSWERED,
-		"the proxy %s refuses to connect to %s (%s); ask who runs it, or see --proxy", handshake->proxy->name,
+		"the proxy %s refuses to connect to %s (%s); ask its operator, or see --proxy", handshake->proxy->name,
 		handshake->url->authority, why);
 	return PROXY_OVER;
 }

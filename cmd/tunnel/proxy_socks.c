@@ -50,8 +50,7 @@ judge_socks4a(const struct proxy_handshake *handshake, uint8_t reply, struct fai
 	case WISP_SOCKS4_NO_IDENTD:
 	case WISP_SOCKS4_OTHER_USER:
 		failure_set(failure, FAILURE_ANSWERED,
-			"the proxy %s does not believe who we are (SOCKS4 %u, which is about identd); check the user "
-			"name in %s",
+			"the proxy %s rejects the user name (SOCKS4 %u, by identd); check the user name in %s",
 			handshake->proxy->name, reply, handshake->proxy->origin);
 		return PROXY_OVER;
 	}
@@ -160,7 +159,7 @@ judge_method(struct proxy_handshake *handshake, uint8_t method, struct failure *
 		return say_password(handshake);
 	if (method == WISP_SOCKS5_METHOD_UNACCEPTABLE && handshake->proxy->has_credentials) {
 		failure_set(failure, FAILURE_ANSWERED,
-			"the proxy %s takes neither a user name and password nor none at all; ask who runs it",
+			"the proxy %s accepts neither a user name and password nor a client without; ask its operator",
 			handshake->proxy->name);
 		return PROXY_OVER;
 	}

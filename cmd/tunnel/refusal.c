@@ -71,7 +71,7 @@ refuse_name(struct failure *failure, const X509 *certificate, const char *host)
 
 	if (list_names(certificate, list) == 0)
 		failure_set(failure, FAILURE_LASTING,
-			"the certificate is for no name at all (it has no subjectAltName), not %s; the server needs "
+			"the certificate has no host name (no subjectAltName), so it is not for %s; the server needs "
 			"another one (--insecure would accept it)",
 			host);
 	else
@@ -125,8 +125,8 @@ refusal_set(struct failure *failure, const X509 *certificate, int error, const c
 		refuse_name(failure, certificate, host);
 	else if (error == X509_V_ERR_CERT_NOT_YET_VALID && is_clock_behind(date))
 		failure_set(failure, FAILURE_PASSING,
-			"the server's certificate is not yet valid by the clock here, which says %s, a time before "
-			"this program was built: set the clock",
+			"the server's certificate is not yet valid by the clock here, which says %s, before this "
+			"program was built: set the clock",
 			date);
 	else
 		failure_set(failure, FAILURE_LASTING,

@@ -39,21 +39,19 @@ stranger_answers(struct failure *failure, const void *p, size_t n)
 {
 	if (is_tls(p, n))
 		failure_set(failure, FAILURE_ANSWERED,
-			"what answers does not speak HTTP but TLS: the URL must begin with wss:// instead of ws://");
+			"the port speaks TLS, not plain HTTP: begin the URL with wss:// instead of ws://");
 	else if (is_http2(p, n) || begins_with(p, n, "HTTP/"))
 		failure_set(failure, FAILURE_ANSWERED,
-			"what answers does not speak HTTP/1.1 but another version alone: the server, or the front "
-			"before "
-			"it, must allow HTTP/1.1");
+			"the port speaks another version of HTTP only: the server, or the proxy in front of it, must "
+			"allow HTTP/1.1");
 	else if (n >= 1 && n <= 2 && *(const uint8_t *)p == SOCKS5_VERSION)
 		failure_set(failure, FAILURE_ANSWERED,
-			"what answers does not speak HTTP but SOCKS5: the URL must be the Wisp server's; a proxy is "
-			"named "
-			"with --proxy");
+			"the port speaks SOCKS5, not HTTP: the URL must be the Wisp server's; name a proxy with "
+			"--proxy");
 	else if (begins_with(p, n, "SSH-"))
-		failure_set(failure, FAILURE_ANSWERED, "what answers does not speak HTTP but SSH; check the port");
+		failure_set(failure, FAILURE_ANSWERED, "the port does not speak HTTP but SSH; check the port");
 	else
-		failure_set(failure, FAILURE_ANSWERED, "what answers does not speak HTTP; check the port");
+		failure_set(failure, FAILURE_ANSWERED, "the port does not speak HTTP; check the port");
 }
 
 void

@@ -114,7 +114,7 @@ check_proxy(const struct program *program, const struct proxy *proxy, const stru
 {
 	if (proxy == NULL || listeners == NULL || !ourselves_are_at(listeners, proxy->host, proxy->port))
 		return true;
-	options_complain(program, "--proxy: %s is where %s listens itself; name another one, or none", proxy->name,
+	options_complain(program, "--proxy: %s is a listener of %s itself; name another proxy, or none", proxy->name,
 		program->name);
 	return false;
 }

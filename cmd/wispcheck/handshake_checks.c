@@ -314,8 +314,7 @@ const struct check handshake_checks[] = {
 		"without Sec-WebSocket-Protocol, the first packet is CONTINUE of stream 0", 0, check_v1},
 	{"handshake/v2-first-packet", "Wisp v2: Handshake Steps",
 		"with Sec-WebSocket-Protocol, the first packet is INFO of stream 0, or CONTINUE from a server of "
-		"version "
-		"1",
+		"version 1",
 		0, check_v2},
 	{"handshake/v2-order", "Wisp v2: Handshake Steps",
 		"the server waits for the client's INFO, and accepts it with CONTINUE of stream 0", NEEDS_V2,

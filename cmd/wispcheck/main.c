@@ -88,7 +88,7 @@ static const struct option_spec option_table[] = {
 		"http, socks5, socks5h or socks4a://[USER:PASSWORD@]HOST[:PORT] (https_proxy, all_proxy, no_proxy)", 0,
 		0, NULL},
 	{NULL, "resolve", 0, OPTION_LIST, SETTING(resolve), "HOST:PORT:ADDRESS",
-		"do not look the host up, but use this address; repeatable", 0, 0, NULL},
+		"use this address instead of looking the host up; repeatable", 0, 0, NULL},
 	{NULL, "congestion", 0, OPTION_TEXT, SETTING(tunnel.congestion), "NAME",
 		"TCP congestion control of the connections to the server", 0, 0, NULL},
 	{NULL, "cacert", 0, OPTION_TEXT, SETTING(tunnel.tls.cacert), "FILE",

@@ -67,13 +67,13 @@ turn_away(evutil_socket_t fd, bool tls, const char *name)
 	const bool more = hello_drop(fd);
 
 	if (!tls) {
-		log_info("%s: turned away: it speaks TLS, and this port speaks plain HTTP: connect with ws:// (a proxy "
-			 "in front: http://), or set --cert and --cert-key",
+		log_info("%s: turned away: it speaks TLS, but this port speaks plain HTTP: connect with ws:// "
+			 "(a proxy in front: http://), or set --cert and --cert-key",
 			name);
 		return HELLO_GONE;
 	}
-	log_info("%s: turned away: it speaks plain HTTP, and this port speaks TLS: connect with wss:// (a proxy in "
-		 "front: https://)",
+	log_info("%s: turned away: it speaks plain HTTP, but this port speaks TLS: connect with wss:// "
+		 "(a proxy in front: https://)",
 		name);
 	answer_http(fd);
 	return more ? HELLO_LEAVING : HELLO_GONE;

@@ -53,8 +53,8 @@ static const struct option_spec option_table[] = {
 		"require a user name and password, of the lines user:password", 0, 0, NULL},
 	{NULL, "authorized-keys", 0, OPTION_TEXT, SETTING(server.authorized_keys), "FILE",
 		"require an Ed25519 key, of these public ones", 0, 0, NULL},
-	{NULL, "motd", 0, OPTION_MESSAGE, SETTING(server.motd), "TEXT", "a message for those who have come in", 0, 0,
-		NULL},
+	{NULL, "motd", 0, OPTION_MESSAGE, SETTING(server.motd), "TEXT", "a message for clients that have connected", 0,
+		0, NULL},
 
 	{"What streams may do", "allow-loopback", 0, OPTION_FLAG, SETTING(server.policy.allow_loopback), NULL,
 		"let them reach this machine", 0, 0, NULL},
@@ -71,8 +71,8 @@ static const struct option_spec option_table[] = {
 
 	{"General", "config", 'c', OPTION_CONFIG, 0, "FILE",
 		"read options from this file too; the command line wins over it", 0, 0, NULL},
-	{NULL, "check", 0, OPTION_FLAG, SETTING(check), NULL,
-		"read options and files, say what is wrong with them, and end", 0, 0, NULL},
+	{NULL, "check", 0, OPTION_FLAG, SETTING(check), NULL, "check options and files, say what is wrong, and exit", 0,
+		0, NULL},
 	{NULL, "user-name", 0, OPTION_TEXT, SETTING(user_name), "NAME",
 		"started as root, become this user when all files are read and sockets open", 0, 0, NULL},
 	{NULL, "verbose", 'v', OPTION_MORE, SETTING(verbosity), NULL, "log more: destinations, and why streams end", 0,
@@ -100,17 +100,18 @@ wrong_with_path(const char *path)
 	if (path[0] != '/')
 		return "it does not begin with '/'";
 	if (*wrong == '?' || *wrong == '#')
-		return "a query ('?') or a fragment ('#') is no part of a path: leave it out";
+		return "a query ('?') or a fragment ('#') is not part of a path: leave it out";
 	if (*wrong != '\0')
-		return "it has a character that no path has: write that as '%' and two hexadecimal digits a byte";
+		return "it has a character that a path cannot have: write each byte of it as '%' and two hexadecimal "
+		       "digits";
 	for (const char *p = strchr(path, '%'); p != NULL; p = strchr(p + 1, '%'))
 		if (!isxdigit((unsigned char)p[1]) || !isxdigit((unsigned char)p[2]))
-			return "there are not two hexadecimal digits behind a '%': write '%' itself as %25";
+			return "a '%' is not followed by two hexadecimal digits: write '%' itself as %25";
 	for (const char *p = path; p != NULL; p = strchr(p + 1, '/')) {
 		const size_t n = strcspn(p + 1, "/");
 
 		if ((n == 1 || n == 2) && strspn(p + 1, ".") == n)
-			return "clients leave '.' and '..' out of a path: do so here";
+			return "clients never send '.' or '..' in a path: remove it";
 	}
 	return NULL;
 }
@@ -306,8 +307,7 @@ warn_if_open_to_all(const struct server_options *options)
 		return;
 	address_format((const struct sockaddr *)&endpoint->address.storage, text);
 	log_warning(
-		"anybody who reaches %s may use this server; --user-file or --authorized-keys would let in only some",
-		text);
+		"anybody who reaches %s may use this server; restrict it with --user-file or --authorized-keys", text);
 }
 
 int

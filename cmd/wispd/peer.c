@@ -179,14 +179,15 @@ keep_untaken(struct peer *peer, const uint8_t *p, size_t n)
 	if (n <= UNTAKEN_MAX - peer->untaken_size)
 		kept = realloc(peer->untaken, peer->untaken_size + n);
 	if (kept == NULL) {
-		log_info("%s: it takes no answers, and there is no room for what it sends", peer->name);
+		log_info("%s: disconnected: it does not read its answers, and no memory is left for what it sends",
+			peer->name);
 		begin_closing(peer);
 		return;
 	}
 	memcpy(kept + peer->untaken_size, p, n);
 	peer->untaken = kept;
 	peer->untaken_size += n;
-	log_debug("%s: not read: it does not take what it is told of its streams", peer->name);
+	log_debug("%s: not read: it does not read the ends of its streams", peer->name);
 	update_paused(peer);
 }
 
@@ -287,7 +288,7 @@ static void
 upgrade(struct peer *peer, uint8_t *p, size_t n)
 {
 	struct wisp_upgrade_request request = {
-		.status = 503, .error = "too much memory waits for requests to be complete"};
+		.status = 503, .error = "incomplete requests take too much memory; try again later"};
 	size_t *total = &peer->server->request_bytes;
 	const size_t before = peer->request.size;
 	size_t size = before;
@@ -302,7 +303,7 @@ upgrade(struct peer *peer, uint8_t *p, size_t n)
 	peer->intake.greeting = false;
 	if (peer->excess) {
 		request.status = 429;
-		request.error = "there are too many connections from its address";
+		request.error = "too many connections from its address; see --max-per-address";
 	}
 	if (!answer_request(peer, &request))
 		return;
@@ -467,7 +468,7 @@ why_silent(const struct peer *peer)
 {
 	if (peer->session == NULL || !is_introduced(peer))
 		return "too slow to introduce itself";
-	return peer->untaken != NULL ? "takes nothing of what it is told" : "gone without a word";
+	return peer->untaken != NULL ? "does not read its answers" : "gone without a word";
 }
 
 static void

@@ -18,9 +18,8 @@ is_end(struct ends *ends, enum ends_mode mode)
 	if (ends->heard_voluntary)
 		return false;
 	if (!ends->warned)
-		log_warning(
-			"the server ends streams with the reason 'unknown' (0x01), where ends and failures look the "
-			"same: transfers that were cut may look whole; with --ends strict, all look cut");
+		log_warning("the server ends streams with the reason 'unknown' (0x01), which does not tell success "
+			    "from failure: cut transfers may look complete; with --ends strict, all look cut");
 	ends->warned = true;
 	return true;
 }

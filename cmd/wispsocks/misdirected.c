@@ -27,7 +27,7 @@ misdirected_log(uint8_t first, const char *address)
 	else if (first == SOCKS4_VERSION)
 		log_info("a program speaks SOCKS4 to %s: set it to SOCKS5", address);
 	else
-		log_info("a program does not speak SOCKS5 to %s (its first byte is 0x%02x): set it to SOCKS5", address,
+		log_info("a program at %s does not speak SOCKS5 (its first byte is 0x%02x): set it to SOCKS5", address,
 			first);
 }
 

@@ -78,9 +78,9 @@ answer_greeting(struct client *client, const struct wisp_socks5_greeting *greeti
 	uint8_t p[WISP_SOCKS5_METHOD_REPLY_SIZE];
 
 	if (method == WISP_SOCKS5_METHOD_UNACCEPTABLE && client->bridge->accounts != NULL)
-		log_login_failure(client, "it offers no user name and password; give it both");
+		log_login_failure(client, "it offers no user name and password; set both in the program");
 	else if (method == WISP_SOCKS5_METHOD_UNACCEPTABLE)
-		log_info("a program insists on authentication, which there is none of; see --auth");
+		log_info("a program requires authentication, which is not set up; see --auth");
 	if (!reply(client, p, wisp_socks5_method_reply(p, method)))
 		return false;
 	if (method == WISP_SOCKS5_METHOD_UNACCEPTABLE) {

@@ -236,7 +236,8 @@ on_time(evutil_socket_t fd, short what, void *arg)
 		fail_step(trial, "stream", "the server has not connected in %.3g s",
 			(double)trial->options->patience_ms / 1000);
 	} else if (trial->state == TRIAL_LISTENING) {
-		print_step(trial, "first byte", true, "nothing was said, and the stream is open: it may wait for us");
+		print_step(trial, "first byte", true,
+			"nothing was said, but the stream is open: the destination may wait for us");
 		end_trial(trial, true);
 	}
 }

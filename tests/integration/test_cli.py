@@ -273,7 +273,7 @@ def test_listening_for_other_machines(start: Start, listen: str) -> None:
 @pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0"])
 def test_wispd_warns_when_it_is_open_to_all(start: Start, tmp_path: Path, listen: str) -> None:
     """Once, and not when it asks for credentials, or only this machine reaches it."""
-    anybody = r"^warning: anybody who reaches \S+ may use this server; --user-file or"
+    anybody = r"^warning: anybody who reaches \S+ may use this server; restrict it with --user-file or"
     users = tmp_path / "users"
     users.write_text("user:password\n")
     users.chmod(0o600)

@@ -187,7 +187,7 @@ def test_help_needs_no_file() -> None:
     (["list = 0"], 1, "'list'"),
     (["listen"], 1, "listen"),
     (["listen ="], 1, "listen"),
-    (["listen 127.0.0.1:0"], 1, "'=' behind listen;"),
+    (["listen 127.0.0.1:0"], 1, "'=' after listen;"),
     (["= 0"], 1, "''"),
     (["listen = 0", "listen = 127.0.0.1:70000"], 2, "127.0.0.1:70000"),
     (["listen = unix:/tmp/x,mode=888"], 1, "mode"),

@@ -325,7 +325,7 @@ def test_what_is_no_http_proxy(fake_socks: FakeSocks, wispsocks: Callable[..., B
     ("", [(socks.greeting(0), NOTHING)], "wants credentials"),
     ("", [(socks.greeting(0), PASSWORD_METHOD)], "wants credentials"),
     ("", [(socks.greeting(0), b"\x05\x01")], "wants credentials"),
-    ("me:p@", [(GREETING, NOTHING)], "takes neither a user name and password nor none"),
+    ("me:p@", [(GREETING, NOTHING)], "accepts neither a user name and password nor"),
     ("me:p@", [(GREETING, PASSWORD_METHOD), (b"", b"\1\1")], "refuses the credentials"),
     ("me:p@", [(GREETING, PASSWORD_METHOD), (b"", b"\5\0")], "no SOCKS5 proxy"),
     ("", [(socks.greeting(0), NO_METHOD), (b"", b"\5\2\0\1")], "not allowed"),
@@ -431,7 +431,7 @@ def test_proxy_of_the_environment_that_is_ourselves(fake: FakeServer, listen: st
     fake.accept_open()
     assert "through" not in bridge.wait_connected()
     assert len([line for line in bridge.lines if "all_proxy" in line]) == 1
-    assert bridge.find_log(rf"^the proxy in all_proxy is not used: \S+:{port} is where we listen")
+    assert bridge.find_log(rf"^the proxy in all_proxy is not used: \S+:{port} is our own listener")
     assert bridge.find_log("^warning: .*ALL_PROXY")
     assert "s3cret" not in bridge.log
     bridge.terminate()

@@ -58,7 +58,7 @@ def test_refusals_are_read_late(start: Start, origin: Origin) -> None:
     server = start(Wispd("-v"))
     with open_lazy(server) as lazy:
         sender = in_background(lambda: lazy.send_raw(connects(count)))
-        server.wait_log("not read: it does not take what it is told")
+        server.wait_log("not read: it does not read the ends")
         refused = [lazy.recv_type(packets.CLOSE).stream for _ in range(count)]
         assert refused == list(range(1, count + 1))
         sender.join()
@@ -73,4 +73,4 @@ def test_refusals_are_never_read(start: Start) -> None:
     server = start(Wispd("--ping-interval", "1"))
     with open_lazy(server) as lazy:
         flood([lazy])
-        server.wait_log("takes nothing of what it is told")
+        server.wait_log("does not read its answers")
