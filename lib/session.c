@@ -530,7 +530,7 @@ receive_data(struct wisp_session *session, struct wisp_stream *stream, const str
 
 /*
  * The other side's data has ended. When ours has, and the other side knows, a server closes the stream; when it has yet
- * to be told, it is told that instead (pull_end()). Whoever says it where it has no place loses the stream.
+ * to be told, it is told that instead (pull_end()). An END in the wrong place costs the sender its stream.
  */
 static void
 receive_end(struct wisp_session *session, struct wisp_stream *stream)
@@ -645,7 +645,7 @@ receive_message(struct wisp_session *session, const struct wisp_frame_piece *pie
 	struct wisp_packet packet;
 
 	if (piece->opcode == WISP_OPCODE_TEXT) {
-		/* Text is passed over, but for what a server begins with: then it is none of Wisp's. */
+		/* Text is ignored, except as a server's first message: then it is not a Wisp server. */
 		if (wisp_handshake_receive_foreign(&session->handshake, "the server begins with text"))
 			fail_foreign(session);
 		return;

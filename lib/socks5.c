@@ -120,7 +120,7 @@ format_ipv6(struct wisp_socks5_destination *to, const uint8_t *p)
 	}
 }
 
-/* Some programs send IPv6 addresses as they stand in URLs. To servers they would be names that nobody has. */
+/* Some programs send IPv6 addresses in brackets, as in URLs. A server would take them for names that do not exist. */
 static void
 remove_brackets(struct wisp_socks5_destination *to)
 {

@@ -13,7 +13,7 @@ struct kept {
 	enum dns_type type;
 	uint64_t end_ms;
 	struct dns_answer answer;
-	const char *name; /* behind it, but for a key to look for */
+	const char *name; /* stored behind the structure, except in a search key */
 };
 
 RB_HEAD(kept_tree, kept);
@@ -91,7 +91,7 @@ answers_find(struct answers *answers, const char *name, enum dns_type type, uint
 	return kept != NULL ? &kept->answer : NULL;
 }
 
-/* What was not asked for want of something, or refused, may be different at once. */
+/* How long to keep an answer. Refusals, and queries that could not be sent, may succeed at once the next time. */
 static uint64_t
 time_of(const struct dns_answer *answer)
 {
@@ -101,8 +101,7 @@ time_of(const struct dns_answer *answer)
 	case DNS_FOUND:
 		return ttl_ms < ANSWERS_TTL_MAX_MS ? ttl_ms : ANSWERS_TTL_MAX_MS;
 	case DNS_NO_DATA:
-		/* Without authority it may be no more than a server that does not know better (RFC 2308 section 2.2).
-		 */
+		/* Without an authority section, the server may just not know the name (RFC 2308 section 2.2). */
 		return answer->ttl_s > 0 ? ANSWERS_FAILURE_MS : 0;
 	case DNS_NO_NAME:
 	case DNS_SERVER_FAILED:

@@ -35,7 +35,10 @@ clear_tls_errors(void)
 		ERR_clear_error();
 }
 
-/* What the result of a call to OpenSSL means. Its queue of errors has to be empty before, and is so behind it. */
+/*
+ * Translate the result of a call to OpenSSL. OpenSSL's error queue must be empty before the call, and is empty
+ * afterwards.
+ */
 static ssize_t
 tls_result(struct carrier *carrier, int result)
 {
@@ -73,7 +76,7 @@ carrier_read(struct carrier *carrier, void *p, size_t n)
 	return tls_result(carrier, SSL_read(carrier->ssl, p, (int)n));
 }
 
-/* Write what fits: how much that is, or CARRIER_OVER. */
+/* Write what fits. Returns the number of bytes, or CARRIER_OVER. */
 static ssize_t
 write_some(struct carrier *carrier, const uint8_t *p, size_t n)
 {

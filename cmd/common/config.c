@@ -113,7 +113,7 @@ set(struct reader *reader, const struct option_spec *option, const char *value)
 	return true;
 }
 
-/* There is no such option. A line without "=" may be a value that is not to be shown: only its first word is. */
+/* There is no such option. A line without "=" may be a secret, so only its first word is shown. */
 static bool
 complain_of_name(const struct reader *reader, const char *name)
 {

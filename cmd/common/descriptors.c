@@ -7,9 +7,9 @@
 
 #include "log.h"
 
-/* No more than this is asked for. */
+/* The highest limit to ask for. */
 #define LIMIT_MAX ((size_t)1 << 20)
-/* When a program has just started, its descriptors are below this: the lowest free one is always taken. */
+/* A program that has just started has only descriptors below this, because the kernel assigns the lowest free one. */
 #define LOOKED_AT 1024
 /* How many to keep, and of a few, half. */
 #define KEPT_MAX 16

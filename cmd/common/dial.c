@@ -18,8 +18,9 @@
 #define CONNECT_MS 10000
 /* Between the beginnings of two attempts (RFC 8305 section 5). */
 #define STAGGER_MS 250
-/* An attempt without an answer makes room for another address after this time: two lost packets are made up for by
- * then. */
+/*
+ * An unanswered attempt makes room for another address after this time, in which TCP can recover from two lost packets.
+ */
 #define ATTEMPT_MS 3200
 
 struct attempt {
@@ -69,7 +70,7 @@ drop_attempt(struct attempt *attempt, bool closes)
 		close(attempt->fd);
 	attempt->fd = -1;
 	if (--dial->attempt_count > 0)
-		(*dial->dialer->sockets)--; /* the last one is the owner's */
+		(*dial->dialer->sockets)--; /* the owner counts the last one */
 }
 
 static void
@@ -100,7 +101,7 @@ lose(struct dial *dial, enum resolver_result lookup)
 	dial_free(dial);
 }
 
-/* A socket has won: the others are closed, and it is its new owner's, who is watching it, when this one lets it go. */
+/* A socket has won. Close the others. The new owner already watches this one when the dial releases it. */
 static void
 win(struct attempt *winner)
 {
@@ -116,7 +117,7 @@ win(struct attempt *winner)
 
 /* ---- attempts ---- */
 
-/* That an address may not be tried, or there is no way to it, says less than what was heard from another one. */
+/* "Not allowed" and "no route" say less than an answer from another address. */
 static bool
 is_telling(int error)
 {
@@ -153,7 +154,7 @@ oldest_attempt(struct dial *dial)
 	return oldest;
 }
 
-/* Whether there may be one more socket now. One that has had its time makes room for it. */
+/* Whether one more socket may be opened now. An attempt that has had its time is closed to make room. */
 static bool
 has_room(struct dial *dial)
 {
@@ -171,7 +172,7 @@ has_room(struct dial *dial)
 	return true;
 }
 
-/* Of a single address there is nothing to tell that its owner does not know. */
+/* Log the attempt, unless the owner named a single address and knows it. */
 static void
 log_attempt(const struct dial *dial, const struct sockaddr *sa)
 {
@@ -203,10 +204,7 @@ open_attempt(struct dial *dial, int family)
 	return attempt;
 }
 
-/*
- * Begin to connect to an address. Returns what connect() says of it, as an errno: 0 when it is connected already,
- * EINPROGRESS when that is to come.
- */
+/* Begin to connect to an address. Returns connect()'s errno: 0 when connected already, EINPROGRESS when pending. */
 static int
 begin(struct dial *dial, const struct address *address, struct attempt **attempt)
 {

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CARES_NO_DEPRECATED /* what newer ones have instead, 1.18 has not */
+#define CARES_NO_DEPRECATED /* their replacements are missing in c-ares 1.18 */
 #include <ares.h>
 #include <event2/event_struct.h>
 #include <sys/queue.h>
@@ -157,7 +157,10 @@ forget_dns_socket(struct dns_socket *sock)
 	free(sock);
 }
 
-/* c-ares wants other things of a socket; neither is when it closes it. Without memory, nobody answers. */
+/*
+ * c-ares wants to watch a socket for other events; it wants neither when it closes the socket. Without memory for the
+ * event, the query times out.
+ */
 static void
 on_dns_socket_state(void *arg, ares_socket_t fd, int readable, int writable)
 {
@@ -181,7 +184,7 @@ on_dns_socket_state(void *arg, ares_socket_t fd, int readable, int writable)
 
 /* ---- the channel ---- */
 
-/* With everything said, c-ares reads none of the system's files. */
+/* Set every option, so that c-ares reads none of the system's files. */
 static int
 init_ares(struct dns_channel *channel, unsigned timeout_ms)
 {

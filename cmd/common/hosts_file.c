@@ -65,7 +65,7 @@ start_reading(struct hosts_file *file)
 	const int fd = watched_open(&file->file);
 
 	if (fd < 0 && !file->file.known)
-		return false; /* what is known has to do */
+		return false; /* keep the last version */
 	if (fd >= 0)
 		file->reading = hosts_new((size_t)file->file.seen.st_size);
 	if (file->reading == NULL) {

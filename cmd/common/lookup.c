@@ -134,7 +134,7 @@ is_unanswered(enum dns_result result)
 	return result != DNS_FOUND && result != DNS_NO_DATA && result != DNS_NO_NAME;
 }
 
-/* What failed for this name: DNS_NO_NAME when nothing did. That a name does not exist is true of both families. */
+/* The failure for this name; DNS_NO_NAME when nothing failed. "No such name" is true of both families. */
 static enum dns_result
 failure_of(const struct lookup *lookup)
 {
@@ -145,7 +145,9 @@ failure_of(const struct lookup *lookup)
 	return DNS_NO_NAME;
 }
 
-/* Both families are answered for one of the names. As glibc, the next name is tried unless nobody answers at all. */
+/*
+ * Both families are answered for one of the names. As in glibc, the next name is tried unless no server answers at all.
+ */
 static enum lookup_stage
 judge_answers(struct lookup *lookup)
 {
@@ -177,7 +179,7 @@ look_at_answers(struct lookup *lookup)
 	return LOOKUP_WAIT;
 }
 
-/* IPv6 addresses are late. Where there is no way to the others, they are all that counts. */
+/* IPv6 addresses are late. Go on without them, unless there is no route to the IPv4 addresses. */
 static void
 on_delay(evutil_socket_t fd, short what, void *arg)
 {
@@ -259,7 +261,7 @@ ask_servers(struct lookup *lookup)
 
 /* ---- the sources ---- */
 
-/* Look at the next source. A name that one did not know ends there, when the settings say so. */
+/* Go on to the next source, unless the settings end the search at one that did not know the name. */
 static enum lookup_stage
 next_source(struct lookup *lookup)
 {

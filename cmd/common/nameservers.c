@@ -9,23 +9,23 @@
 #include "clock.h"
 #include "log.h"
 
-/* How long one server is waited for before the next one is asked too, in the first round and in later ones. */
+/* How long to wait for a server before the next one is asked too, in the first round and in later ones. */
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 10
 #pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak" /* the analyzer does not follow lists of sys/queue.h */
 #endif
 
 #define FIRST_WAIT_MS 1000
 #define LATER_WAIT_MS 2000
-/* A server that has not answered with EDNS yet may drop such questions: it is asked without so soon. */
+/* A server that has never answered a query with EDNS may drop such queries: ask it without EDNS after this time. */
 #define EDNS_WAIT_MS 250
-/* How long a server may take to answer. What it says later, up to that, still counts. */
+/* How long a server may take to answer. Until then, an answer counts, even after other servers were asked. */
 #define ATTEMPT_MS 5000
 #define ATTEMPTS_MAX 6
-/* Servers that refuse are asked again so often: some fail once and not the next time. */
+/* How often to ask a server again that refused: some fail only once. */
 #define ROUNDS 2
 /* How often a server that did not answer is asked again, beside one that does. */
 #define PROBE_EVERY_MS 30000
-/* A server that has answered so often only without EDNS is asked without it. */
+/* A server that has answered only without EDNS this often is asked without it. */
 #define EDNS_LOSSES_MAX 2
 /*
  * A channel is a source port. Few questions share one, so that ports are hard to guess; while too many questions are
@@ -47,7 +47,7 @@ struct nameserver {
 	bool edns_works;
 	bool no_edns;
 	unsigned edns_losses;
-	bool lame; /* others have answered what it did not */
+	bool lame; /* it did not answer, and others did */
 	uint64_t probed_ms;
 };
 
@@ -57,7 +57,7 @@ struct nameservers {
 	struct nameserver servers[RESOLV_CONF_SERVERS_MAX];
 	size_t channel_count;
 	TAILQ_HEAD(question_list, question) questions;
-	struct event reap; /* channels that nobody waits for, which cannot be freed in their own callbacks */
+	struct event reap; /* frees idle channels, which cannot be freed in their own callbacks */
 };
 
 struct question {
@@ -154,7 +154,7 @@ pick_channel(struct nameservers *servers, struct nameserver *server, bool edns)
 		if (asked < (servers->channel_count < CHANNELS_MAX ? SHARED_BY : CHANNEL_FULL))
 			return best;
 	}
-	/* When all are full, which takes more questions than there are at a time, another one is no harm. */
+	/* All are full only with more queries than are allowed at a time; then one more channel does no harm. */
 	channel = open_channel(servers, server, edns);
 	return channel != NULL ? channel : best;
 }
@@ -181,7 +181,7 @@ question_drop(struct question *question)
 	question_free(question);
 }
 
-/* Have the answer delivered, when nobody else is at work. */
+/* Deliver the answer from the event loop. */
 static void
 finish(struct question *question, const struct dns_answer *answer)
 {
@@ -203,7 +203,7 @@ deliver(struct question *question)
 
 /* ---- what is known of servers ---- */
 
-/* Those that do not answer stand last, so that nobody waits for them. */
+/* Servers that do not answer come last, so that no query waits for them. */
 static void
 order_servers(const struct nameservers *servers, uint8_t order[RESOLV_CONF_SERVERS_MAX])
 {
@@ -229,7 +229,7 @@ mark_lame(struct nameservers *servers, size_t i)
 	server->probed_ms = clock_now_ms();
 }
 
-/* This attempt was answered: note who had the time for an answer too, and gave none. */
+/* This attempt was answered: mark the servers that had as much time and did not answer. */
 static void
 compare_servers(const struct question *question, const struct attempt *answered)
 {
@@ -264,13 +264,13 @@ is_answer(enum dns_result result)
 	return result == DNS_FOUND || result == DNS_NO_DATA || result == DNS_NO_NAME;
 }
 
-/* A server has failed. The next one is asked at once, but a server that says nothing has its time. */
+/* A server has failed. Ask the next one at once; a silent server keeps its time. */
 static void
 on_failed_attempt(struct question *question, const struct dns_answer *answer)
 {
 	const size_t enough = ROUNDS * question->servers->conf.server_count;
 
-	/* A failure that a server told is more than silence. */
+	/* A failure that a server reported says more than silence. */
 	if (question->answer.result != DNS_SERVER_FAILED)
 		question->answer = *answer;
 	question->failure_count++;
@@ -365,7 +365,7 @@ set_question_timer(struct question *question)
 	evtimer_add(&question->timer, &tv);
 }
 
-/* Ask the next server in turn. Some drop questions with EDNS: what was not answered is asked without. */
+/* Ask the next server in turn. Some drop queries with EDNS, so an unanswered query is repeated without. */
 static void
 start_attempt(struct question *question)
 {

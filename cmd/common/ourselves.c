@@ -59,7 +59,7 @@ is_loopback(const struct in6_addr *ip)
 	return IN6_IS_ADDR_LOOPBACK(ip) || (IN6_IS_ADDR_V4MAPPED(ip) && ip->s6_addr[12] == IN_LOOPBACKNET);
 }
 
-/* Whether who connects to this address comes to a listener on that one: 0.0.0.0 and [::] are all, in both places. */
+/* Whether a connection to `ip` reaches a listener at `listener`. In both places, 0.0.0.0 and [::] mean any address. */
 static bool
 leads_to(const struct in6_addr *ip, const struct in6_addr *listener)
 {

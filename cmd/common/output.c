@@ -7,7 +7,7 @@
 
 #include "log.h"
 
-/* The error of the write that failed is long forgotten. */
+/* The errno of the failed write is lost by now. */
 static bool
 is_reader_gone(void)
 {

@@ -44,7 +44,7 @@ const char *
 redact(const char *text, char *shown, size_t size)
 {
 	const size_t scheme = scheme_size(text), name = header_name_size(text);
-	/* A password may have an "@" or a "/" in it that should have been written in another way. */
+	/* A password may contain an "@" or "/" that should have been percent-encoded. */
 	const char *at = strrchr(text + scheme, '@');
 	const char *strange = scheme > 0 ? find_strange_port(text + scheme) : NULL;
 

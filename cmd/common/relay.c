@@ -47,7 +47,7 @@ struct relay {
 	bool finishing;       /* CONNECTING: it is to be finished */
 	bool resets;          /* the other side is to see an error */
 	bool more_to_drop;    /* discarding goes on in the next turn */
-	bool in_event, freed; /* the memory is needed until the event has been served */
+	bool in_event, freed; /* freed within its own event: the memory is released after it */
 };
 
 static void on_event(evutil_socket_t fd, short what, void *arg);
@@ -520,7 +520,7 @@ relay_open(struct relay *relay, struct event_base *base, evutil_socket_t fd)
 	relay->fd = fd;
 	relay->state = relay->finishing ? RELAY_DRAINING : RELAY_OPEN;
 	relay->moved_ms = relay->taken_ms = clock_now_ms();
-	/* What comes of it is told from the loop alone. */
+	/* The result is reported only from the event loop. */
 	if (!flush(relay) || relay->ended_here)
 		event_active(&relay->event, EV_WRITE, 0);
 	return true;

@@ -40,7 +40,7 @@ add_v6(struct resolv_conf *conf, const struct in6_addr *address, const char *sco
 		in6->sin6_scope_id = (uint32_t)strtoul(scope, NULL, 10);
 }
 
-/* What is no address is passed over. */
+/* Text that is not an address is ignored. */
 static void
 add_server(struct resolv_conf *conf, const char *text)
 {

@@ -118,7 +118,10 @@ allow_trusted(int ruleset)
 	allow(ruleset, "/usr/local/share/ca-certificates", ACCESS_READ_FILE);
 }
 
-/* What the resolver reads, and where /etc/resolv.conf may lead to after something else has taken over the network. */
+/*
+ * The files that the resolver reads, and the places that /etc/resolv.conf may link to after another network service
+ * takes over.
+ */
 static void
 allow_names(int ruleset)
 {

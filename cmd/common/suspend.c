@@ -25,7 +25,7 @@ struct suspend {
 	uint64_t suspended_ms; /* in all, up to the last time */
 };
 
-/* The clock has been set, or the machine has slept, after which the kernel sets it. */
+/* The clock was set, or the machine was suspended: the kernel then sets the clock at wake-up. */
 static void
 on_clock_set(evutil_socket_t fd, short what, void *arg)
 {
@@ -43,7 +43,7 @@ on_clock_set(evutil_socket_t fd, short what, void *arg)
 	suspend->woken(suspend->arg);
 }
 
-/* A timer that never ends, but that is cancelled when the clock is set: timerfd_create(2). */
+/* A timer that never expires, but is cancelled when the clock is set: see timerfd_create(2). */
 static int
 open_timer(void)
 {

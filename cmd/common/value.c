@@ -36,7 +36,7 @@ value_may_be_empty(const struct option_spec *option)
 	return option->type == OPTION_MESSAGE || option->type == OPTION_PROXY;
 }
 
-/* What is wrong with a value, behind as much of it as may be shown. Always false. */
+/* Write what is wrong with a value, after the part of it that may be shown. Always returns false. */
 static bool complain(char wrong[VALUE_WRONG_SIZE], const char *text, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -8,7 +8,7 @@
 
 #include "clock.h"
 
-/* A file that was written to so recently when it was read is looked at again after that time. */
+/* A file that was written to this recently before it was read is checked again after this time. */
 #define FRESH_MS 100
 
 static bool

@@ -13,8 +13,8 @@ void
 backoff_begin(struct backoff *backoff, uint64_t now_ms)
 {
 	/*
-	 * Attempts in a hurry do not count: otherwise, some seconds of them would leave the longest pause to who comes
-	 * later.
+	 * Attempts in a hurry do not lengthen the pause: otherwise a few seconds of them would leave the longest pause
+	 * for programs that come later.
 	 */
 	if (backoff->whole)
 		backoff->pause_ms = backoff->pause_ms * 2 < BACKOFF_MAX_MS ? backoff->pause_ms * 2 : BACKOFF_MAX_MS;
@@ -48,7 +48,7 @@ with_jitter(uint64_t pause_ms)
 	return pause_ms - pause_ms / 4 * random / UINT16_MAX;
 }
 
-/* Have the attempt that is waited for come as soon as may be. Returns whether it comes sooner by that. */
+/* Bring the next attempt forward as far as allowed. Returns whether it comes sooner. */
 static bool
 bring_forward(struct backoff *backoff, uint64_t now_ms, uint64_t *delay_ms)
 {

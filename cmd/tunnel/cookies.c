@@ -61,7 +61,7 @@ is_spent(struct wisp_upgrade_text value)
 	return strtol(text, NULL, 10) <= 0;
 }
 
-/* Where a time_t has 32 bits, some moments are no time_t: those of a century that has not ended are to come. */
+/* A 32-bit time_t cannot hold some dates: such a date in a century that has not ended is in the future. */
 static bool
 is_over(struct tm *tm)
 {
@@ -71,7 +71,7 @@ is_over(struct tm *tm)
 	return moment != (time_t)-1 ? moment <= time(NULL) : year < 100;
 }
 
-/* Whether it is past. The dates that servers write are of one of these forms; what is no date is passed over. */
+/* Whether a date is past. Servers use one of these formats; anything else is ignored. */
 static bool
 is_past(struct wisp_upgrade_text value)
 {
@@ -215,7 +215,7 @@ remember(struct cookies *cookies, const struct cookie *cookie)
 	cookies->count++;
 }
 
-/* Header values become part of our request: nothing that could end a line goes through. */
+/* The values become part of our request, so nothing that could end a line is let through. */
 static bool
 has_control_character(struct wisp_upgrade_text t)
 {

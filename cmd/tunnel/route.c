@@ -89,7 +89,7 @@ route_go_back(struct route *route)
 	route->server = route->servers;
 }
 
-/* Who redirects elsewhere may not be the server. */
+/* A redirect to another host may not come from the server. */
 static void
 doubt(struct failure *failure)
 {

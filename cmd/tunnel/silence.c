@@ -21,7 +21,7 @@ silence_doubt(struct silence *silence, uint64_t now_ms, uint32_t tries)
 	silence->tries = tries;
 }
 
-/* When something was that is so long ago; that may be before the clock began. */
+/* The time of an event that long ago, which may be before the clock's zero. */
 static uint64_t
 moment(uint64_t now_ms, uint32_t ago_ms)
 {

@@ -96,7 +96,7 @@ wait_for_next_attempt(struct tunnel *tunnel, bool was_up)
 	evtimer_add(&tunnel->attempt_timer, &tv);
 }
 
-/* Whether the failure of all servers ends us: what is permanent is fatal until the first connection stood. */
+/* Whether the failure of all servers is fatal: permanent failures are, until the first successful connection. */
 static bool
 is_final(const struct tunnel *tunnel)
 {
@@ -106,7 +106,7 @@ is_final(const struct tunnel *tunnel)
 	       (options->once || (!options->retry_always && route_is_hopeless(&tunnel->route)));
 }
 
-/* Tell who watches at which step the failure is. */
+/* Report the step that failed, if somebody watches. */
 static void
 report_failure(const struct tunnel *tunnel)
 {
@@ -408,7 +408,7 @@ follow_redirect(struct tunnel *tunnel)
 		go(tunnel);
 }
 
-/* What there was may be out of reach now, and what was not may be within. */
+/* A server that was in reach may be out of it now, and the reverse. */
 static void
 look_around(struct tunnel *tunnel, const char *event)
 {

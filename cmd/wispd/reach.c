@@ -46,7 +46,10 @@ reach_reason(int error)
 	}
 }
 
-/* A block by the policy explains more than an address that did not answer, and that more than one that is none. */
+/*
+ * A refusal by the policy explains more than an address that did not answer, which explains more than an unusable
+ * address.
+ */
 static uint8_t
 reason_for(const struct reach *reach, int error)
 {

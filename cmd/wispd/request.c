@@ -7,9 +7,9 @@
 
 /* Most requests fit into it. */
 #define FIRST_ROOM 1024
-/* So much each client may have, whatever the others have. */
+/* Each client may always have this much. */
 #define SURE_ROOM 4096
-/* Beyond that, all of them together may have so much. */
+/* Beyond that, all clients together may have this much. */
 #define TOTAL_MAX ((size_t)16 << 20)
 
 /* Make room for so many bytes. Returns false when that cannot be. */

@@ -95,8 +95,8 @@ drop_one_leaving(struct server *server)
 }
 
 /*
- * The stream is over, and its peer may go at any time, but what it brought shall reach the target, which may have yet
- * to be connected.
+ * The stream is over, and its peer may go at any time. The data that it brought must still reach the target, which may
+ * not be connected yet.
  */
 static void
 finish(struct target *target)
@@ -184,7 +184,7 @@ on_stream_ended(void *arg)
 	relay_end_data(target->relay);
 }
 
-/* Whether it would miss something, were it given up now: one that is yet to be connected need not be for nothing. */
+/* Whether the target may still have data to get. One that is not connected yet and has no backlog is not needed. */
 static bool
 has_something(const struct target *target)
 {

@@ -103,7 +103,7 @@ check_idle(struct client *client)
 
 /* ---- the end ---- */
 
-/* Whether closing would make the program take what it has for all that there is. */
+/* Whether the program would take a close for the end of complete data. */
 static bool
 is_cut(const struct client *client)
 {
