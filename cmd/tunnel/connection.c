@@ -15,7 +15,6 @@
 #include "address.h"
 #include "header.h"
 #include "log.h"
-#include "stranger.h"
 #include "wire.h"
 
 /* Longer than any limit of ours: it is we who end attempts that take too long. */
@@ -76,34 +75,7 @@ explain(const char *text)
 static void
 judge_connection_error(struct connection *connection, const char *text)
 {
-	const struct tls *tls = &connection->tls;
-	const char *alert = SSL_alert_desc_string_long(tls->alert);
-
-	if (tls->refusal.kind != FAILURE_NONE)
-		failure_set(connection->failure, tls->refusal.kind, "%s", tls->refusal.reason);
-	else if (tls->first_size > 0)
-		stranger_has_no_tls(connection->failure, tls->first, tls->first_size);
-	else if (tls->alert == SSL_AD_NO_APPLICATION_PROTOCOL)
-		failure_set(connection->failure, FAILURE_LASTING,
-			"the server's TLS refuses HTTP/1.1 (%s): the server, or the proxy in front of it, must allow "
-			"HTTP/1.1 beside HTTP/2",
-			alert);
-	else if (tls->alert == SSL_AD_UNRECOGNIZED_NAME)
-		failure_set(connection->failure, FAILURE_LASTING,
-			"the server does not know the name %s (%s); check the URL's host, or --sni", tls->name, alert);
-	else if (tls->outdated)
-		failure_set(connection->failure, FAILURE_LASTING,
-			"the server speaks neither TLS 1.2 nor 1.3, and what is older is not safe; it needs an update");
-	else if (tls_alert_is_about_certificate(tls) && tls->options->cert == NULL)
-		failure_set(connection->failure, FAILURE_LASTING,
-			"the server wants a client certificate (%s); give one with --cert", alert);
-	else if (tls_alert_is_about_certificate(tls))
-		failure_set(connection->failure, FAILURE_LASTING,
-			"the server refuses the client certificate (%s); check --cert", alert);
-	else if (tls->alert >= 0)
-		failure_set(connection->failure, FAILURE_PASSING, "the server ended TLS (%s)%s", alert,
-			tls->options->cert == NULL ? "; it may want a client certificate (--cert)" : "");
-	else
+	if (!tls_judge(&connection->tls, connection->failure))
 		failure_set(connection->failure, FAILURE_PASSING,
 			"the connection failed before there was an answer (%s); check the port, whether it is ws or "
 			"wss, and whether the server or its front allows HTTP/1.1",

@@ -10,6 +10,7 @@
 #include "file.h"
 #include "log.h"
 #include "refusal.h"
+#include "stranger.h"
 
 /* Room for several TLS records, so that one system call brings them all. */
 #define READ_BUFFER_SIZE (128 * 1024)
@@ -244,8 +245,9 @@ tls_read_alert(struct tls *tls, SSL *ssl)
 	ERR_clear_error();
 }
 
-bool
-tls_alert_is_about_certificate(const struct tls *tls)
+/* Whether the server's alert was about our certificate, or that there was none. */
+static bool
+alert_is_about_certificate(const struct tls *tls)
 {
 	switch (tls->alert) {
 	case SSL3_AD_BAD_CERTIFICATE:
@@ -260,6 +262,40 @@ tls_alert_is_about_certificate(const struct tls *tls)
 	default:
 		return false;
 	}
+}
+
+bool
+tls_judge(const struct tls *tls, struct failure *failure)
+{
+	const char *alert = SSL_alert_desc_string_long(tls->alert);
+
+	if (tls->refusal.kind != FAILURE_NONE)
+		failure_set(failure, tls->refusal.kind, "%s", tls->refusal.reason);
+	else if (tls->first_size > 0)
+		stranger_has_no_tls(failure, tls->first, tls->first_size);
+	else if (tls->alert == SSL_AD_NO_APPLICATION_PROTOCOL)
+		failure_set(failure, FAILURE_LASTING,
+			"the server's TLS refuses HTTP/1.1 (%s): the server, or the proxy in front of it, must allow "
+			"HTTP/1.1 beside HTTP/2",
+			alert);
+	else if (tls->alert == SSL_AD_UNRECOGNIZED_NAME)
+		failure_set(failure, FAILURE_LASTING,
+			"the server does not know the name %s (%s); check the URL's host, or --sni", tls->name, alert);
+	else if (tls->outdated)
+		failure_set(failure, FAILURE_LASTING,
+			"the server speaks neither TLS 1.2 nor 1.3, and what is older is not safe; it needs an update");
+	else if (alert_is_about_certificate(tls) && tls->options->cert == NULL)
+		failure_set(failure, FAILURE_LASTING,
+			"the server wants a client certificate (%s); give one with --cert", alert);
+	else if (alert_is_about_certificate(tls))
+		failure_set(failure, FAILURE_LASTING, "the server refuses the client certificate (%s); check --cert",
+			alert);
+	else if (tls->alert >= 0)
+		failure_set(failure, FAILURE_PASSING, "the server ended TLS (%s)%s", alert,
+			tls->options->cert == NULL ? "; it may want a client certificate (--cert)" : "");
+	else
+		return false;
+	return true;
 }
 
 void

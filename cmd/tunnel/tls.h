@@ -54,7 +54,7 @@ void tls_aim(struct tls *tls, const struct url *url, bool presents);
  */
 void tls_read_alert(struct tls *tls, SSL *ssl);
 
-/* Whether the server's alert was about our certificate, or that there was none. */
-bool tls_alert_is_about_certificate(const struct tls *tls);
+/* Set the failure for what has gone wrong with TLS. Returns false when nothing is known. */
+bool tls_judge(const struct tls *tls, struct failure *failure);
 
 #endif
