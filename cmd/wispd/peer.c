@@ -303,7 +303,7 @@ upgrade(struct peer *peer, uint8_t *p, size_t n)
 	peer->intake.greeting = false;
 	if (peer->excess) {
 		request.status = 429;
-		request.error = "too many connections from its address; see --max-per-address";
+		request.error = "too many connections from its address";
 	}
 	if (!answer_request(peer, &request))
 		return;
