@@ -164,7 +164,7 @@ judge_answers(struct lookup *lookup)
 	}
 	lookup->server_failed = lookup->server_failed || failure != DNS_NO_NAME;
 	lookup->candidate++;
-	return failure == DNS_NO_NAME || failure == DNS_SERVER_FAILED ? LOOKUP_ASK : LOOKUP_SOURCE;
+	return failure != DNS_SILENT ? LOOKUP_ASK : LOOKUP_SOURCE;
 }
 
 static enum lookup_stage

@@ -297,6 +297,19 @@ def test_search_list(net: Network, wispd: Wispd, name: str, asked: list[str], nd
         assert order == asked[:known + 1]
 
 
+@pytest.mark.parametrize("domain, failure", [("one.test", REFUSED), ("a..test", NXDOMAIN),
+                                             ("x" * 64 + ".test", NXDOMAIN)])
+def test_domain_that_is_of_no_use(net: Network, wispd: Wispd, domain: str, failure: int) -> None:
+    """The name is asked for as it is, too, when it is refused with a domain, or there is none."""
+    net.write("resolv.conf", f"{nameservers(FIRST)}search {domain}\noptions ndots:2\n")
+    server = net.server()
+    server.add("a.host", V4)
+    server.manner = lambda question: (
+        server.answer(question) if question.name == "a.host" else answer(question, rcode=failure))
+    assert wispd.reach("a.host") == V4
+    assert V4 in net.getent("a.host")
+
+
 @pytest.mark.parametrize("text", [None, "", "# nothing\n", "nameserver nonsense\n"])
 def test_no_settings(net: Network, wispd: Wispd, text: str | None) -> None:
     """The name server is that of this machine."""
