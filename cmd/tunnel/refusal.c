@@ -71,7 +71,7 @@ refuse_name(struct failure *failure, const X509 *certificate, const char *host)
 
 	if (list_names(certificate, list) == 0)
 		failure_set(failure, FAILURE_LASTING,
-			"the certificate has no host name (no subjectAltName), so it is not for %s; the server needs "
+			"the certificate is for no name (it has no subjectAltName), not %s; the server needs "
 			"another one (--insecure would accept it)",
 			host);
 	else
