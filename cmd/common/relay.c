@@ -423,6 +423,16 @@ leave(struct relay *relay)
 	linger(relay);
 }
 
+/* What the other side says would keep one that answers before it reads on from taking what waits: it is dropped. */
+static void
+drop_while_draining(struct relay *relay)
+{
+	if (!relay->ended_there)
+		drop_some(relay);
+	if (relay->state == RELAY_BROKEN)
+		be_done(relay, true);
+}
+
 /* Write on. One that takes nothing is given up. */
 static void
 drain(struct relay *relay)
@@ -431,6 +441,8 @@ drain(struct relay *relay)
 		be_done(relay, true);
 	else if (relay_backlog(relay) == 0)
 		leave(relay);
+	else
+		drop_while_draining(relay);
 }
 
 static void
@@ -450,6 +462,8 @@ end(struct relay *relay, uint64_t stall_ms, bool resets)
 		leave(relay);
 	else if (!watch_stall(relay))
 		be_done(relay, true);
+	else
+		drop_while_draining(relay); /* its edge may have been seen */
 }
 
 void

@@ -317,6 +317,50 @@ finished_relay_drops_what_still_comes(void **state)
 	tear_down(&rig);
 }
 
+/* Read on only when what has been read was taken back. Returns how much came before the end or an error. */
+static size_t
+echo_all(struct rig *rig, int *error)
+{
+	static char p[65536];
+	size_t all = 0, kept = 0;
+	ssize_t n;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		turn(rig);
+		n = kept > 0 ? send(rig->theirs, p, kept, MSG_NOSIGNAL) : recv(rig->theirs, p, sizeof p, 0);
+		if (n == 0 || (n < 0 && errno != EAGAIN)) {
+			*error = n == 0 ? 0 : errno;
+			return all;
+		}
+		if (n < 0)
+			continue;
+		all += kept > 0 ? 0 : (size_t)n;
+		kept = kept > 0 ? kept - (size_t)n : (size_t)n;
+	}
+	fail_msg("neither an end nor an error came, but %zu bytes", all);
+	return all;
+}
+
+/* One that answers before it reads on gets all of it: nobody else would take what it says. */
+static void
+finished_relay_drops_what_comes_while_something_waits(void **state)
+{
+	struct rig rig;
+	int error = -1;
+
+	(void)state;
+	set_up_open(&rig);
+	write_big(&rig);
+	while (relay_available(rig.relay) == 0)
+		send(rig.theirs, "abc", 3, 0); /* whose edge has been seen when the end comes */
+	turn(&rig);
+	relay_finish(rig.relay, 60000);
+	assert_int_equal(echo_all(&rig, &error), BIG);
+	assert_int_equal(error, 0);
+	assert_int_equal(rig.total, 0);
+	tear_down(&rig);
+}
+
 static void
 one_that_has_heard_the_end_is_done_at_once(void **state)
 {
@@ -504,6 +548,7 @@ main(void)
 		cmocka_unit_test(half_closed_relay_goes_on_reading),
 		cmocka_unit_test(half_close_waits_while_it_connects),
 		cmocka_unit_test(finished_relay_drops_what_still_comes),
+		cmocka_unit_test(finished_relay_drops_what_comes_while_something_waits),
 		cmocka_unit_test(one_that_has_heard_the_end_is_done_at_once),
 		cmocka_unit_test(nobody_waits_for_ever_for_the_other_side_to_hang_up),
 		cmocka_unit_test(failed_relay_resets_once_all_is_written),
