@@ -45,6 +45,13 @@ write_question(struct question *question, uint32_t number, unsigned char family,
 	question->header.nlmsg_len = (uint32_t)(offsetof(struct question, address) + n);
 }
 
+/* An anycast address is one of this machine's too: that of all routers of a network, to which datagrams may be sent. */
+static bool
+is_for_us(const struct rtmsg *route)
+{
+	return route->rtm_type == RTN_LOCAL || route->rtm_type == RTN_ANYCAST;
+}
+
 /* The kernel has answered by the time that the question has been sent. */
 static bool
 leads_here(int fd, const struct question *question)
@@ -58,8 +65,7 @@ leads_here(int fd, const struct question *question)
 			return false;
 		if (answer.header.nlmsg_seq != question->header.nlmsg_seq)
 			continue;
-		return answer.header.nlmsg_type == RTM_NEWROUTE &&
-		       ((const struct rtmsg *)NLMSG_DATA(&answer.header))->rtm_type == RTN_LOCAL;
+		return answer.header.nlmsg_type == RTM_NEWROUTE && is_for_us(NLMSG_DATA(&answer.header));
 	}
 	return false;
 }

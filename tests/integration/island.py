@@ -22,6 +22,8 @@ NO_SUCH_NAME = 3
 
 #: What the program's machine has besides loopback: a public address, and a second one of its network.
 OWN, OWN_TOO, OWN_6 = "5.6.7.8", "5.6.7.9", "2600:5::8"
+#: What every router of its network listens to, and so that machine: its programs get datagrams there.
+OWN_ANYCAST = "2600:5::"
 #: Networks in which nobody is: nothing comes back from them.
 DEAD, DEAD_6 = "1.2.66.0/24", "2600:dead::/32"
 GATEWAY, GATEWAY_6 = "5.6.7.1", "2600:5::1"
@@ -71,6 +73,8 @@ alone.bind((sys.argv[3], 0))
 alone.listen(100)
 assert libc.setns(here, NEW_NETWORK) == 0
 os.close(here)
+with open("/proc/sys/net/ipv6/conf/all/forwarding", "w") as forwarding:
+    forwarding.write("1")
 run("ip link set near up", "ip addr add {OWN}/24 dev near", "ip addr add {OWN_TOO}/24 dev near",
     "ip -6 addr add {OWN_6}/64 dev near nodad", "ip route add default via {GATEWAY}",
     "ip -6 route add default via {GATEWAY_6}")

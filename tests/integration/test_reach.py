@@ -12,7 +12,7 @@ import pytest
 
 import packets
 from conftest import Start
-from island import OWN, OWN_6, OWN_TOO, Island
+from island import OWN, OWN_6, OWN_ANYCAST, OWN_TOO, Island
 from procs import GUARD
 from wispclient import WispClient, open_client
 
@@ -64,7 +64,7 @@ def heard(island: Island) -> bytes:
 # The machine's own addresses
 
 
-@pytest.mark.parametrize("address", OWN_ADDRESSES)
+@pytest.mark.parametrize("address", [*OWN_ADDRESSES, OWN_ANYCAST])
 def test_own_address(island: Island, client: WispClient, kind: int, address: str) -> None:
     """They are public, and lead to what listens on this machine: nothing of that is seen there."""
     stream = next(streams)
