@@ -165,7 +165,7 @@ has_room(struct dial *dial)
 		(dial->attempt_count < DIAL_SOCKETS_MAX && *dialer->sockets < *dialer->sockets_max))
 		return true;
 	oldest = oldest_attempt(dial);
-	if (clock_now_ms() - oldest->began_ms < ATTEMPT_MS)
+	if (oldest == NULL || clock_now_ms() - oldest->began_ms < ATTEMPT_MS)
 		return false;
 	note_error(dial, ETIMEDOUT);
 	drop_attempt(oldest, true);
@@ -250,7 +250,7 @@ try_addresses(struct dial *dial, uint64_t left_ms)
 
 	while (error != EINPROGRESS && dial->next < dial->count && has_room(dial)) {
 		error = begin(dial, &dial->addresses[dial->next++], &attempt);
-		if (error == 0 && try_to_win(attempt))
+		if (error == 0 && attempt != NULL && try_to_win(attempt))
 			return;
 		if (error != 0 && error != EINPROGRESS)
 			note_error(dial, error);

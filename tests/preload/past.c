@@ -6,12 +6,12 @@
 #include <time.h>
 
 time_t
-time(time_t *where)
+time(time_t *timer)
 {
 	const char *text = getenv("PAST_EPOCH");
 	const time_t now = text != NULL ? (time_t)strtoll(text, NULL, 10) : 0;
 
-	if (where != NULL)
-		*where = now;
+	if (timer != NULL)
+		*timer = now;
 	return now;
 }
