@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import functools
 import os
 import re
@@ -22,6 +23,8 @@ GUARD = 60.0
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("WISP_BUILD", REPOSITORY / "build")).resolve()
 TOOLS = Path(os.environ.get("WISP_TOOLS", REPOSITORY / "build" / "tools")).resolve()
+
+LANDLOCK_CREATE_RULESET, LANDLOCK_GET_VERSION = 444, 1
 
 SANITIZER_REPORT = re.compile(r"(Address|Leak|UndefinedBehavior)Sanitizer|runtime error:")
 
@@ -74,6 +77,12 @@ def free_port() -> int:
 def is_sanitized(program: str) -> bool:
     """Whether a program has been built with AddressSanitizer."""
     return b"__asan_init" in (BUILD / "cmd" / program / program).read_bytes()
+
+
+def has_landlock(program: str) -> bool:
+    """Whether a program confines itself by Landlock: the kernel has it, and no sanitizer objects."""
+    version = ctypes.CDLL(None).syscall(LANDLOCK_CREATE_RULESET, None, 0, LANDLOCK_GET_VERSION)
+    return version > 0 and not is_sanitized(program)
 
 
 def clean_environment() -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import ctypes
 import grp
 import os
 import pwd
@@ -23,7 +22,7 @@ from certs import Authority, Certificate
 from conftest import Start
 from credentials import openssl, write_secret
 from origin import Origin
-from procs import BUILD, Program, is_sanitized
+from procs import BUILD, Program, has_landlock, is_sanitized
 from test_cli import check_failure
 from wispservers import TlsWispd
 
@@ -39,7 +38,6 @@ UNEXPECTED = "^error|^warning: (?!cannot connect)"
 
 #: Becomes the program, from a descriptor: the user that it runs as need not reach its file.
 EXECUTE = "import os, sys; os.execve(int(sys.argv[1]), sys.argv[2:], os.environ)"
-LANDLOCK_CREATE_RULESET, GET_VERSION = 444, 1
 
 
 def status(process: Program) -> dict[str, list[str]]:
@@ -51,11 +49,6 @@ def status(process: Program) -> dict[str, list[str]]:
 def capabilities(process: Program) -> dict[str, int]:
     return {name: int(value[0], 16) for name, value in status(process).items()
             if name.startswith("Cap")}
-
-
-def has_landlock(program: str) -> bool:
-    version = ctypes.CDLL(None).syscall(LANDLOCK_CREATE_RULESET, None, 0, GET_VERSION)
-    return version > 0 and not is_sanitized(program)
 
 
 @pytest.fixture
