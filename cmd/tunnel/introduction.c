@@ -17,7 +17,7 @@ introduction_options(
 		.versions = options->versions,
 		.udp = options->udp,
 		.confirm = options->confirm,
-		.end_of_data = true,
+		.end_of_data = options->end_of_data,
 		.trusted = (verified || options->credentials.unverified) && route_is_own_origin(route),
 		.user = options->credentials.user,
 		.password = credentials->password,

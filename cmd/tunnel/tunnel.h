@@ -29,8 +29,9 @@ struct tunnel_options {
 	bool retry_always;  /* no failure to connect is final */
 	bool once;          /* every failure is final, once all servers have been tried */
 	enum wisp_versions versions;
-	bool udp;     /* use it, where the server has it */
-	bool confirm; /* have streams confirmed, where the server can */
+	bool udp;         /* use it, where the server has it */
+	bool confirm;     /* have streams confirmed, where the server can */
+	bool end_of_data; /* use the end of data in one direction, where the server has it */
 	struct credentials_options credentials;
 	struct option_list headers; /* more lines for the upgrade request */
 	struct proxy_settings proxies;

@@ -185,6 +185,7 @@ check(struct settings *settings)
 		return false;
 	settings->bridge.tunnel.versions = versions[settings->versions];
 	settings->bridge.tunnel.udp = !settings->no_udp;
+	settings->bridge.tunnel.end_of_data = true;
 	settings->bridge.ends_mode = (enum ends_mode)settings->ends;
 	settings->bridge.auth_option = aliases[0].used ? aliases[0].name : aliases[0].option;
 	settings->descriptor_limit = descriptors_raise_limit();
