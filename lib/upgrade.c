@@ -46,8 +46,8 @@ wisp_upgrade_accept(const char *key, char accept[WISP_UPGRADE_ACCEPT_SIZE])
 	return true;
 }
 
-static struct wisp_upgrade_text
-trim(struct wisp_upgrade_text t)
+struct wisp_upgrade_text
+wisp_upgrade_trim(struct wisp_upgrade_text t)
 {
 	while (t.n > 0 && (t.p[0] == ' ' || t.p[0] == '\t'))
 		t.p++, t.n--;
@@ -92,7 +92,7 @@ wisp_upgrade_list_has(const char *list, size_t n, const char *token)
 	struct wisp_upgrade_text rest = {list, n};
 
 	while (rest.n > 0)
-		if (equals_ignoring_case(trim(cut(&rest, ',')), token))
+		if (equals_ignoring_case(wisp_upgrade_trim(cut(&rest, ',')), token))
 			return true;
 	return false;
 }
@@ -140,7 +140,7 @@ read_header(struct wisp_upgrade_text name, struct wisp_upgrade_text value, struc
 		if (found->key)
 			memcpy(request->key, value.p, value.n);
 	} else if (equals_ignoring_case(name, "Sec-WebSocket-Protocol")) {
-		const struct wisp_upgrade_text first = trim(cut(&value, ','));
+		const struct wisp_upgrade_text first = wisp_upgrade_trim(cut(&value, ','));
 
 		request->has_protocol = true;
 		if (request->protocol[0] == '\0' && is_token(first) && first.n < sizeof request->protocol)
@@ -253,7 +253,7 @@ read_headers(struct wisp_upgrade_text *head, struct wisp_upgrade_request *reques
 		name = cut(&line, ':');
 		if (!is_token(name))
 			return "a header's name is not a token, or continues the line before";
-		read_header(name, trim(line), request, found);
+		read_header(name, wisp_upgrade_trim(line), request, found);
 	}
 }
 
@@ -501,7 +501,7 @@ wisp_upgrade_response_header(struct wisp_upgrade_text *rest, const char *name, s
 
 		if (!is_field(line) || !equals_ignoring_case(cut(&line, ':'), name))
 			continue;
-		*value = trim(line);
+		*value = wisp_upgrade_trim(line);
 		return true;
 	}
 	return false;

@@ -54,7 +54,7 @@ take_actions(struct nsswitch *nsswitch, char *actions, bool ours)
 			nsswitch->sources[nsswitch->count - 1].final = true;
 }
 
-/* Returns whether the module is one that we have. */
+/* Returns whether we have the module. */
 static bool
 take_module(struct nsswitch *nsswitch, const char *module, bool resolve_is_dns)
 {

@@ -423,7 +423,7 @@ leave(struct relay *relay)
 	linger(relay);
 }
 
-/* What the other side says would keep one that answers before it reads on from taking what waits: it is dropped. */
+/* Drop what the other side says: it may not take what waits for it before it has got rid of its answer. */
 static void
 drop_while_draining(struct relay *relay)
 {

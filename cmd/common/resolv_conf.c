@@ -90,7 +90,7 @@ set_option(struct resolv_conf *conf, const char *option)
 	}
 }
 
-/* The last one of the lines with domains is the one that counts. */
+/* Of several lines with domains, the last one counts. */
 static void
 parse_resolv_line(struct resolv_conf *conf, char *line, bool *searched)
 {

@@ -15,16 +15,6 @@
 
 /* ---- attributes (RFC 6265 section 5.2) ---- */
 
-static struct wisp_upgrade_text
-trim(struct wisp_upgrade_text t)
-{
-	while (t.n > 0 && (t.p[0] == ' ' || t.p[0] == '\t'))
-		t.p++, t.n--;
-	while (t.n > 0 && (t.p[t.n - 1] == ' ' || t.p[t.n - 1] == '\t'))
-		t.n--;
-	return t;
-}
-
 /* Cut `t` at the first separator: returns what is before it, and leaves what is behind it. */
 static struct wisp_upgrade_text
 cut(struct wisp_upgrade_text *t, char separator)
@@ -35,7 +25,7 @@ cut(struct wisp_upgrade_text *t, char separator)
 	before.n = end != NULL ? (size_t)(end - t->p) : t->n;
 	t->p += before.n + (end != NULL);
 	t->n -= before.n + (end != NULL);
-	return trim(before);
+	return wisp_upgrade_trim(before);
 }
 
 static bool
@@ -121,7 +111,7 @@ read_attributes(struct wisp_upgrade_text rest, const struct url *url, struct att
 		struct wisp_upgrade_text value = cut(&rest, ';');
 		const struct wisp_upgrade_text name = cut(&value, '=');
 
-		value = trim(value);
+		value = wisp_upgrade_trim(value);
 		if (is_called(name, "Max-Age") && value.n > 0) {
 			attributes->has_age = true;
 			attributes->over = is_spent(value);
@@ -236,7 +226,7 @@ take(struct cookies *cookies, const struct url *url, struct wisp_upgrade_text li
 
 	read_attributes(line, url, &attributes);
 	path = attributes.path.n > 0 && attributes.path.p[0] == '/' ? attributes.path : default_path(url);
-	value = trim(value);
+	value = wisp_upgrade_trim(value);
 	if (name.n == 0 || name.n == pair.n || has_control_character(pair) || has_control_character(path) ||
 		attributes.foreign || (attributes.secure && !url->tls))
 		return;

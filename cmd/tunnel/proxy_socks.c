@@ -11,7 +11,7 @@
 #include "proxy_handshake.h"
 #include "proxy_protocol.h"
 
-/* All of the answer that has come, when it takes so many bytes. */
+/* How much of an answer of `need` bytes has come. */
 static size_t
 part_of(size_t n, size_t need)
 {

@@ -189,7 +189,7 @@ tls_init(struct tls *tls, const struct tls_options *options)
 	SSL_CTX_set_app_data(tls->context, tls);
 	SSL_CTX_set_cert_verify_callback(tls->context, verify, tls);
 	SSL_CTX_set_info_callback(tls->context, on_info);
-	SSL_CTX_set_msg_callback(tls->context, on_record); /* of one that is set later, OpenSSL 3.2 reads no headers */
+	SSL_CTX_set_msg_callback(tls->context, on_record); /* before SSL_new(): OpenSSL 3.2 ignores a later one */
 	SSL_CTX_set_read_ahead(tls->context, 1);
 	SSL_CTX_set_default_read_buffer_len(tls->context, READ_BUFFER_SIZE);
 	return true;

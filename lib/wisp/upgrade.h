@@ -75,6 +75,9 @@ struct wisp_upgrade_text {
 	size_t n;
 };
 
+/* The text without the spaces and tabs around it (RFC 9110 section 5.6.3). */
+WISP_API struct wisp_upgrade_text wisp_upgrade_trim(struct wisp_upgrade_text text);
+
 /*
  * The size of the response head at p, up to and with the empty line that ends it; 0 when its end is not among the n
  * bytes.
