@@ -16,6 +16,8 @@
 
 /* How many addresses are remembered; each message about others counts as a change. */
 #define KNOWN_MAX 64
+/* In one turn, before others have theirs: a routing daemon may have no end of them. The rest is announced again. */
+#define DATAGRAMS_PER_TURN 16
 /* Half of the address space: VPNs cover it with two routes, instead of replacing the default one. */
 #define HALF_LENGTH 1
 
@@ -157,10 +159,11 @@ on_netlink(evutil_socket_t fd, short what, void *arg)
 {
 	struct netwatch *netwatch = arg;
 	bool changed = false;
+	int taken = 0;
 
 	(void)fd, (void)what;
-	while (take_datagram(netwatch, &changed))
-		;
+	while (taken < DATAGRAMS_PER_TURN && take_datagram(netwatch, &changed))
+		taken++;
 	if (changed)
 		netwatch->changed(netwatch->arg);
 }
